@@ -1,0 +1,120 @@
+"""What a function and an implementation are: the two values that files under `implementations/` define.
+
+Nothing here imports torch at run time, and constructing a value registers nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Kink:
+    """A place where the derivative jumps: any gradient between the one-sided ones is right there.
+
+    name: how the report calls it, for instance `x = 0`.
+    mask: the inputs → a bool tensor, true at the kink, of the inputs' broadcast shape.
+    one_sided: the inputs, then one grad_output for each output → for each input the pair of gradients that
+        the two one-sided derivatives give; consulted only where `mask` is true.
+    point, slopes: for a function of one input, where it is and the derivatives from the left and from the right.
+    """
+
+    name: str
+    mask: Callable[..., Tensor]
+    one_sided: Callable[..., tuple[tuple[Tensor, Tensor], ...]]
+    point: float | None = None
+    slopes: tuple[float, float] | None = None
+
+
+def kink_at(point: float, left: float, right: float, name: str = "x") -> Kink:
+    """Return the kink of a function of one input and one output at `point`.
+
+    left, right: the derivatives from below and from above.
+
+    >>> kink_at(0.0, left=0.0, right=1.0).name
+    'x = 0'
+    """
+
+    def mask(x: Tensor) -> Tensor:
+        return x == point
+
+    def one_sided(x: Tensor, grad_output: Tensor) -> tuple[tuple[Tensor, Tensor], ...]:
+        return ((left * grad_output, right * grad_output),)
+
+    return Kink(f"{name} = {point:g}", mask, one_sided, point, (left, right))
+
+
+@dataclass(frozen=True)
+class Function:
+    """The written definition of a function: what every implementation of it must compute.
+
+    formula, derivative, source: for the reader; plain text.
+    inputs: the names of the input tensors, in order.
+    breakpoints: where the pieces of a function of one input meet; random inputs then put an equal share on each piece.
+    edges: values that every input must be tried at, besides those that the engine always tries
+        (±0, subnormal, largest finite, ±inf, NaN, each breakpoint and kink ± 1 ULP).
+    kinks: where the gradient is a convention.
+    gradient_scale: the largest slope, or a function (inputs, grad_outputs) → for each input a float64 tensor of its
+        shape: the magnitude that gradient errors are measured against, besides the true gradient's own.
+    value_budget_ulp, gradient_budget_ulp: the largest error that correctly rounded intermediate steps may add up to.
+    shapes: preset → shapes, smallest first; a preset that is not named takes the grid's own.
+    curve: the range over which f and f′ are drawn; None for what is not elementwise.
+    sample: (generator, shapes) → float32 CPU tensors; replaces the engine's own random inputs.
+    """
+
+    formula: str
+    derivative: str
+    source: str
+    summary: str = ""
+    inputs: tuple[str, ...] = ("x",)
+    breakpoints: tuple[float, ...] = ()
+    edges: tuple[float, ...] = ()
+    kinks: tuple[Kink, ...] = ()
+    gradient_scale: float | Callable[..., tuple[Tensor, ...]] = 1.0
+    value_budget_ulp: float = 4.0
+    gradient_budget_ulp: float = 4.0
+    shapes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    curve: tuple[float, float] | None = None
+    sample: Callable[[torch.Generator, tuple[tuple[int, ...], ...]], tuple[Tensor, ...]] | None = None
+
+    def __post_init__(self) -> None:
+        if not self.inputs:
+            raise ValueError("a function takes at least one input")
+        if self.breakpoints and (len(self.inputs) > 1 or list(self.breakpoints) != sorted(set(self.breakpoints))):
+            raise ValueError(f"breakpoints {self.breakpoints} must ascend, and serve functions of one input only")
+        if self.curve is not None and not self.curve[0] < self.curve[1]:
+            raise ValueError(f"curve {self.curve} is an empty range")
+        for name in ("value_budget_ulp", "gradient_budget_ulp"):
+            budget = getattr(self, name)
+            if not (math.isfinite(budget) and budget > 0):
+                raise ValueError(f"{name} = {budget} must be positive and finite")
+
+
+@dataclass(frozen=True)
+class Implementation:
+    """One way to compute a function and its gradient.
+
+    call: the input tensors → a tensor, or a tuple of tensors.
+    convention: kink name → the slope that this implementation takes there; measured, and a mismatch fails.
+    expected_fail: metric → why it disagrees with the oracle. Strict: agreement is then the failure.
+    requires: what it cannot run without: `compiler`, `accelerator`, `cuda`, or the name of a module such as `triton`.
+    """
+
+    call: Callable[..., Tensor | tuple[Tensor, ...]]
+    convention: Mapping[str, float] = field(default_factory=dict)
+    expected_fail: Mapping[str, str] = field(default_factory=dict)
+    requires: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not callable(self.call):
+            raise TypeError(f"call = {self.call!r} is not callable")
+        for metric, reason in self.expected_fail.items():
+            if not reason.strip():
+                raise ValueError(f"expected_fail[{metric!r}] has no reason")

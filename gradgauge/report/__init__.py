@@ -1,0 +1,1 @@
+"""The report: a run folder in, one HTML file out (no torch)."""

@@ -1,0 +1,154 @@
+"""The run folder: the files of one run, and the only place that knows their names (no torch)."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from gradgauge.records import SCHEMA_VERSION, Record, Series, dump_line
+
+
+class UnreadableRun(Exception):
+    """A run folder that cannot be read; the message names the file, the line and what is wrong."""
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """One run on disk. Lines are appended and flushed one at a time, so that a kill loses at most one."""
+
+    path: Path
+
+    @property
+    def run_id(self) -> str:
+        """Return the folder's name, which every record carries."""
+        return self.path.name
+
+    @property
+    def run_json(self) -> Path:
+        """Return where the run's description stands."""
+        return self.path / "run.json"
+
+    @property
+    def records_jsonl(self) -> Path:
+        """Return where the records stand, one a line."""
+        return self.path / "records.jsonl"
+
+    @property
+    def series_jsonl(self) -> Path:
+        """Return where the curves stand, one a line."""
+        return self.path / "series.jsonl"
+
+    @property
+    def benchmark_json(self) -> Path:
+        """Return where the rounds stand in pytest-benchmark's format."""
+        return self.path / "benchmark.json"
+
+    @property
+    def report_html(self) -> Path:
+        """Return where the report stands."""
+        return self.path / "report.html"
+
+    @property
+    def journal_jsonl(self) -> Path:
+        """Return where the worker says what it is doing."""
+        return self.path / "journal.jsonl"
+
+    @property
+    def worker_log(self) -> Path:
+        """Return where the worker's own output goes."""
+        return self.path / "worker.log"
+
+    @classmethod
+    def create(cls, results: Path, now: datetime | None = None) -> RunFolder:
+        """Make a new folder `runs/<UTC time>-<4 hex digits>` below `results`."""
+        stamp = (now or datetime.now(UTC)).strftime("%Y%m%dT%H%M%SZ")
+        path = results / "runs" / f"{stamp}-{secrets.token_hex(2)}"
+        path.mkdir(parents=True)
+        return cls(path)
+
+    @classmethod
+    def open(cls, path: Path) -> RunFolder:
+        """Return the run at `path`, a folder or a link to one; raise UnreadableRun where there is none."""
+        if not (path / "run.json").is_file():
+            raise UnreadableRun(f"{path} is not a run folder: it has no run.json")
+        return cls(path.resolve())
+
+    def write_description(self, description: Mapping[str, Any]) -> None:
+        """Replace run.json in one step, so that a reader never sees half of it."""
+        text = json.dumps({"schema_version": SCHEMA_VERSION, **description}, indent=1, allow_nan=False)
+        scratch = self.run_json.with_suffix(".json.tmp")
+        scratch.write_text(text + "\n", encoding="utf-8")
+        scratch.replace(self.run_json)
+
+    def read_description(self) -> dict[str, Any]:
+        """Return run.json; raise UnreadableRun where it is broken or of another schema."""
+        try:
+            description = json.loads(self.run_json.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise UnreadableRun(f"{self.run_json}: not JSON: {error}") from error
+        version = description.get("schema_version") if isinstance(description, dict) else None
+        if version != SCHEMA_VERSION:
+            raise UnreadableRun(f"{self.run_json}: schema_version {version!r}, this gradgauge reads {SCHEMA_VERSION}")
+        return dict(description)
+
+    def append_record(self, record: Record) -> None:
+        """Append one record."""
+        _append(self.records_jsonl, dump_line(record.to_json(self.run_id)))
+
+    def append_series(self, series: Series) -> None:
+        """Append one curve."""
+        _append(self.series_jsonl, dump_line(series.to_json(self.run_id)))
+
+    def read_records(self) -> list[dict[str, Any]]:
+        """Return the lines of records.jsonl; a line that a kill cut short at the end is left out."""
+        return list(read_lines(self.records_jsonl))
+
+    def read_series(self) -> list[dict[str, Any]]:
+        """Return the lines of series.jsonl; a line that a kill cut short at the end is left out."""
+        return list(read_lines(self.series_jsonl))
+
+    def link_as_latest(self) -> None:
+        """Point `runs/latest` at this run with a relative link; where links are not to be had, do nothing."""
+        link = self.path.parent / "latest"
+        scratch = self.path.parent / f".latest-{self.run_id}"
+        try:
+            scratch.symlink_to(self.run_id, target_is_directory=True)
+            scratch.replace(link)
+        except OSError:
+            scratch.unlink(missing_ok=True)
+
+
+def _append(path: Path, line: str) -> None:
+    # One write of whole bytes with O_APPEND: a kill between two calls leaves only whole lines.
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    try:
+        os.write(descriptor, line.encode())
+    finally:
+        os.close(descriptor)
+
+
+def read_lines(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield the objects of a file of JSON lines, nothing where there is no file.
+
+    A last line without its newline is what a kill leaves and is passed over; any other line that
+    is no JSON object raises UnreadableRun with file and line.
+    """
+    if not path.exists():
+        return
+    with path.open(encoding="utf-8") as lines:
+        for number, line in enumerate(lines, 1):
+            if not line.endswith("\n"):
+                return
+            try:
+                value = json.loads(line)
+            except ValueError as error:
+                raise UnreadableRun(f"{path}:{number}: not JSON: {error}") from error
+            if not isinstance(value, dict):
+                raise UnreadableRun(f"{path}:{number}: not an object")
+            yield value
