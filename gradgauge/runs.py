@@ -60,6 +60,16 @@ class RunFolder:
         return self.path / "journal.jsonl"
 
     @property
+    def pulse(self) -> Path:
+        """Return the page through which the worker tells its step; removed when the run ends."""
+        return self.path / "pulse.bin"
+
+    @property
+    def job_json(self) -> Path:
+        """Return what the worker is asked for; removed when the run ends."""
+        return self.path / "job.json"
+
+    @property
     def worker_log(self) -> Path:
         """Return where the worker's own output goes."""
         return self.path / "worker.log"

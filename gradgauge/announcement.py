@@ -1,0 +1,33 @@
+"""What a worker tells its parent before the first case: plan, catalog, environment, metrics."""
+
+from __future__ import annotations
+
+import os
+
+from gradgauge.description import describe_catalog
+from gradgauge.environment import describe_environment
+from gradgauge.records import AVAILABILITY
+from gradgauge.session import Session
+
+
+def announce(session: Session, items: int) -> None:
+    """Write the `planned` event; a first worker also files what cannot run on this machine."""
+    first = not (session.job.done or session.job.dropped or session.job.unloadable)
+    if first:
+        for record in session.availability_records():
+            session.file(record)
+    metrics = {AVAILABILITY.name: AVAILABILITY} | {
+        metric.name: metric for suite in session.suites.values() for metric in suite.metrics
+    }
+    fresh_cache = bool(os.environ.get("GRADGAUGE_FRESH_CACHE"))
+    session.say(
+        "planned",
+        items=items,
+        catalog=describe_catalog(session.catalog, session.devices),
+        environment=describe_environment(session.devices, fresh_cache),
+        metrics={name: metric.to_json() for name, metric in metrics.items()},
+        suites={name: suite.question for name, suite in session.suites.items()},
+        first_metrics={name: [suite.metrics[0].name, suite.metrics[0].unit] for name, suite in session.suites.items()},
+        planned=[{"suite": name, **case.to_json()} for name, cases in session.planned.items() for case in cases],
+        left_out=session.left_out,
+    )

@@ -1,0 +1,36 @@
+"""Run somebody's code, and turn what it raises into a verdict: the one place where every exception is caught."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from gradgauge.loading import first_line
+from gradgauge.records import Verdict
+
+T = TypeVar("T")
+
+DONATED_BUFFERS = "donated buffers"
+"""What PyTorch says when a compiled backward is asked to keep its graph."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why there is no figure: the verdict, and a sentence."""
+
+    verdict: Verdict
+    detail: str
+
+
+def attempt(doing: str, action: Callable[[], T]) -> T | Failure:
+    """Return what `action` returns, or the failure it raised; doing: what to call it, such as `backward`.
+
+    `sys.exit()` in somebody's code is a failure like any other; Ctrl-C passes.
+    """
+    try:
+        return action()
+    except (Exception, SystemExit) as error:
+        if DONATED_BUFFERS in str(error):
+            return Failure(Verdict.UNSUPPORTED, f"{doing}: {first_line(error)}")
+        return Failure(Verdict.FAIL, f"{doing} raised {first_line(error)}")

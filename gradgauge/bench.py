@@ -1,0 +1,159 @@
+"""`gradgauge bench`: from a request to a run folder with its report."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from gradgauge.benchmark_json import write_benchmark_json
+from gradgauge.grid import PRESETS, Selection
+from gradgauge.job import Job
+from gradgauge.records import Verdict
+from gradgauge.runs import RunFolder
+from gradgauge.supervisor import Progress, supervise
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asked for, checked. timeout_s: the longest that one step of one case may take."""
+
+    preset: str
+    selection: Selection
+    implementations: tuple[Path, ...]
+    only_mine: bool
+    results: Path
+    seed: int
+    threads: int | None
+    timeout_s: float
+    fresh_cache: bool
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended. status: gradgauge's exit status; problems: one line for each thing that makes it 1."""
+
+    folder: RunFolder
+    status: int
+    problems: tuple[str, ...]
+
+
+def run_bench(request: Request, watch: Callable[[Progress], None]) -> Outcome:
+    """Measure what was asked for and leave a run folder; the report is not written yet.
+
+    watch: told the progress several times a second. On Ctrl-C the run is closed as incomplete and the
+    KeyboardInterrupt passes on.
+    """
+    folder = RunFolder.create(request.results)
+    description = _describe_request(request, folder)
+    folder.write_description(description)
+    progress = Progress()
+
+    def follow(latest: Progress) -> None:
+        nonlocal progress
+        if latest.plan and not progress.plan:
+            folder.write_description(description | _describe_plan(latest))
+        progress = latest
+        watch(latest)
+
+    try:
+        with _fresh_cache(request.fresh_cache) as cache:
+            progress = supervise(_job(request, folder), folder, request.timeout_s, cache, follow)
+    except BaseException:
+        _close(folder, description, progress, complete=False)
+        raise
+    _close(folder, description, progress, complete=True)
+    folder.link_as_latest()
+    problems = _problems(folder, progress)
+    return Outcome(folder, 1 if problems else 0, problems)
+
+
+def _job(request: Request, folder: RunFolder) -> Job:
+    return Job(
+        run=str(folder.path.resolve()),
+        preset=request.preset,
+        seed=request.seed,
+        selection=request.selection,
+        implementations=tuple(str(path.resolve()) for path in request.implementations),
+        only_mine=request.only_mine,
+        threads=request.threads,
+        deadline_s=PRESETS[request.preset],
+        started=time.time(),
+    )
+
+
+def _fresh_cache(wanted: bool) -> Any:
+    class _Folder(tempfile.TemporaryDirectory[str]):
+        def __enter__(self) -> Path:  # type: ignore[override]
+            return Path(super().__enter__())
+
+    return _Folder(prefix="gradgauge-cache-") if wanted else nullcontext()
+
+
+def _describe_request(request: Request, folder: RunFolder) -> dict[str, Any]:
+    return {
+        "run_id": folder.run_id,
+        "command": ["gradgauge", *sys.argv[1:]],
+        "preset": request.preset,
+        "seed": request.seed,
+        "selection": {axis: list(values) for axis, values in asdict(request.selection).items()},
+        "start": _now(),
+        "end": None,
+        "complete": False,
+        "metrics": {},
+        "suites": {},
+        "catalog": {"functions": {}, "broken": []},
+        "environment": {"machine": {"system": platform.platform(), "logical_cores": os.cpu_count()}},
+        "planned": [],
+        "left_out": [],
+        "phases_s": {},
+    }
+
+
+def _describe_plan(progress: Progress) -> dict[str, Any]:
+    keys = ("metrics", "suites", "catalog", "environment", "planned", "left_out")
+    return {key: progress.plan[key] for key in keys if key in progress.plan}
+
+
+def _close(folder: RunFolder, description: dict[str, Any], progress: Progress, *, complete: bool) -> None:
+    described = description | _describe_plan(progress)
+    described["left_out"] = [*described["left_out"], *progress.left_out]
+    described["phases_s"] = {name: round(seconds, 3) for name, seconds in progress.seconds.items()}
+    described |= {"end": _now(), "complete": complete}
+    folder.write_description(described)
+    write_benchmark_json(folder.benchmark_json, progress.benchmarks)
+    for scratch in (folder.job_json, folder.pulse, folder.path / "pytest.ini"):
+        scratch.unlink(missing_ok=True)
+
+
+def _problems(folder: RunFolder, progress: Progress) -> tuple[str, ...]:
+    records = folder.read_records()
+    problems = []
+    for broken in progress.plan.get("catalog", {}).get("broken", []):
+        line = f":{broken['line']}" if broken["line"] else ""
+        problems.append(f"broken: {broken['file']}{line}: {broken['message']}")
+    problems += [_say(record) for record in records if Verdict(record["verdict"]).is_failure]
+    if progress.status not in (0, 1, 5):
+        problems.append(f"the suites did not run to their end; see {folder.worker_log}")
+    if not any(record["verdict"] not in ("unavailable", "not-applicable", "unsupported") for record in records):
+        problems.append("nothing was measured")
+    return tuple(problems)
+
+
+def _say(record: dict[str, Any]) -> str:
+    keys = ("function", "implementation", "mode", "pass", "device", "dtype", "shape", "layout")
+    case = " · ".join(record[key] for key in keys if record[key])
+    labels = "".join(f" [{key} {value}]" for key, value in record["labels"].items())
+    return f"{record['verdict']}: {case}: {record['metric']}{labels}: {record['detail']}"
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,81 @@
+"""torch.compile as the `compiled` mode uses it, and proof that compiled code really ran."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch._dynamo.utils import counters
+
+from gradgauge.calling import Call
+
+OPTIONS = {"dynamic": False, "backend": "inductor"}
+"""What `compiled` passes to torch.compile; recorded in run.json."""
+
+
+def compile_call(call: Call) -> Call:
+    """Return the call under torch.compile with the default backend and static shapes."""
+    compiled: Call = torch.compile(call, dynamic=False)
+    return compiled
+
+
+def forget_compiled() -> None:
+    """Drop all compiled code, so that a block neither meets the recompile limit nor another block's kernels."""
+    torch._dynamo.reset()  # noqa: SLF001  (no public name does this and leaves the disk cache alone)
+
+
+@contextmanager
+def no_recompile() -> Iterator[None]:
+    """Make a recompilation raise within the block, where PyTorch would fall back to eager with a log line."""
+    with torch.compiler.set_stance("fail_on_recompile"):
+        yield
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """What compiling one call came to. graphs: compiled pieces; breaks: graph breaks between them."""
+
+    graphs: int
+    breaks: int
+    backward: str
+
+    @property
+    def detail(self) -> str:
+        """Return what ran eagerly in spite of the mode; empty where nothing did."""
+        parts = [f"{self.breaks} graph break{'s' if self.breaks > 1 else ''}"] if self.breaks else []
+        return "; ".join([*parts, *([self.backward] if self.backward else [])])
+
+
+class Watch:
+    """Counts graphs and breaks between its making and `compiled`; one at a time."""
+
+    def __init__(self) -> None:
+        counters.clear()
+
+    def compiled(self, outputs: tuple[Tensor, ...]) -> Compiled:
+        """Return what was compiled since; outputs: of a call with a graph, to see whose backward it has."""
+        breaks = sum(counters["graph_break"].values())
+        return Compiled(int(counters["stats"]["unique_graphs"]), int(breaks), _eager_backward(outputs))
+
+
+def _eager_backward(outputs: tuple[Tensor, ...]) -> str:
+    names = {node.name() for node in graph_nodes(outputs)} - {"torch::autograd::AccumulateGrad"}
+    compiled = {name for name in names if name.startswith("CompiledFunction")}
+    if not names or names == compiled:
+        return ""
+    return "backward ran partly eagerly" if compiled else "backward ran eagerly"
+
+
+def graph_nodes(outputs: tuple[Tensor, ...]) -> list[torch.autograd.graph.Node]:
+    """Return every node of the autograd graph behind the outputs, each once."""
+    waiting = [output.grad_fn for output in outputs if output.grad_fn is not None]
+    seen: dict[torch.autograd.graph.Node, None] = {}
+    while waiting:
+        node = waiting.pop()
+        if node not in seen:
+            seen[node] = None
+            waiting += [following for following, _ in node.next_functions if following is not None]
+    return list(seen)

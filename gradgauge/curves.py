@@ -1,0 +1,71 @@
+"""What an implementation computes along a line: f and f′, drawn from its own forward and backward."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from gradgauge.calling import Call, gradients_of, outputs_of
+from gradgauge.cases import Case
+from gradgauge.catalog import FunctionEntry
+from gradgauge.inputs import torch_dtype
+
+FAR = 1e4
+OTHERS_AT = 1.5
+"""Where the inputs that a curve does not follow are held."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One line of a picture. name: `value` or `gradient`, with the input and the output where there are several."""
+
+    name: str
+    x: list[float]
+    y: list[float]
+
+
+def curves_of(case: Case, entry: FunctionEntry, call: Call) -> Iterator[Curve]:
+    """Yield value and gradient of the call along each of its inputs.
+
+    The points lie close over the function's `curve`, and thin out to ±1e4 beyond it.
+    """
+    names = entry.function.inputs
+    dtype = torch_dtype(case.dtype, case.function)
+    x = _points(entry.function.curve or (-1.0, 1.0)).to(dtype)
+    for along, name in enumerate(names):
+        inputs = [torch.full_like(x, OTHERS_AT) if index != along else x.clone() for index in range(len(names))]
+        leaves = tuple(tensor.to(case.device).requires_grad_() for tensor in inputs)
+        outputs = outputs_of(call(*leaves))
+        for index, output in enumerate(outputs):
+            where = (f" along {name}" if len(names) > 1 else "") + (f" of output {index}" if len(outputs) > 1 else "")
+            if output.shape != x.shape:
+                continue
+            ones = tuple(torch.ones_like(other) if other is output else torch.zeros_like(other) for other in outputs)
+            last = index == len(outputs) - 1
+            slope = gradients_of(outputs, leaves, ones)[along] if last else _slope(outputs, leaves, ones, along)
+            yield Curve(f"value{where}", _floats(x), _floats(output))
+            yield Curve(f"gradient{where}", _floats(x), _floats(slope))
+
+
+def _slope(outputs: tuple[Tensor, ...], leaves: tuple[Tensor, ...], ones: tuple[Tensor, ...], along: int) -> Tensor:
+    """Return the gradient as `gradients_of` does, keeping the graph for the outputs to come."""
+    found = torch.autograd.grad(outputs, leaves, ones, allow_unused=True, retain_graph=True)[along]
+    return torch.zeros_like(leaves[along]) if found is None else found
+
+
+def _points(curve: tuple[float, float]) -> Tensor:
+    low, high = curve
+    near = torch.linspace(low, high, 361, dtype=torch.float64)
+    beyond = torch.logspace(0, 1, 41, base=10.0, dtype=torch.float64)[1:]
+    far = torch.logspace(1, 3, 40, base=10.0, dtype=torch.float64)[1:]
+    spread = torch.cat([beyond, far])
+    reach = max(abs(low), abs(high))
+    outward = (spread * reach).clamp(max=FAR)
+    return torch.cat([-outward.flip(0), near, outward]).unique()
+
+
+def _floats(tensor: Tensor) -> list[float]:
+    return [float(value) for value in tensor.detach().cpu().double()]

@@ -1,0 +1,114 @@
+"""What a suite's test is given: the case's function and call, its block, and a place to file results."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import torch
+
+from gradgauge.attempts import Failure
+from gradgauge.calling import Call
+from gradgauge.cases import Case
+from gradgauge.catalog import FunctionEntry
+from gradgauge.compilation import compile_call, forget_compiled
+from gradgauge.model import Implementation
+from gradgauge.records import Metric, Record, Series, Verdict
+from gradgauge.session import Session
+
+T = TypeVar("T")
+
+
+class BlockMemory:
+    """What the cases of one block share: compiled calls, inputs, truths, samples. Forgotten when the next one begins."""
+
+    def __init__(self) -> None:
+        self._key: tuple[str, Case] | None = None
+        self._values: dict[str, Any] = {}
+
+    def once(self, suite: str, case: Case, name: str, build: Callable[[], T]) -> T:
+        """Return what `build` returned the first time that the case's block asked for `name`."""
+        if self._key != (suite, case.block):
+            self._forget()
+            self._key = (suite, case.block)
+        if name not in self._values:
+            self._values[name] = build()
+        value: T = self._values[name]
+        return value
+
+    def _forget(self) -> None:
+        self._values.clear()
+        forget_compiled()
+        gc.collect()
+        if torch.accelerator.is_available():
+            torch.accelerator.empty_cache()
+
+
+class Gauge:
+    """A suite's access to the engine for one case."""
+
+    def __init__(self, session: Session, suite: str, case: Case, memory: BlockMemory) -> None:
+        self.session, self.suite, self.case = session, suite, case
+        self.results: list[Record | Series] = []
+        self._memory = memory
+
+    @property
+    def seed(self) -> int:
+        """Return the run's seed."""
+        return self.session.job.seed
+
+    @property
+    def entry(self) -> FunctionEntry:
+        """Return the case's function."""
+        return self.session.entry(self.case)
+
+    def implementation(self, case: Case) -> Implementation:
+        """Return what a case of this block runs."""
+        return self.entry.implementations[case.implementation].implementation
+
+    def call(self, case: Case) -> Call:
+        """Return the case's call, under torch.compile in `compiled` mode; the same object all through a block."""
+        call = self.implementation(case).call
+        if case.mode == "eager":
+            return call
+        return self.once_per_block(f"compiled {case.implementation}", lambda: compile_call(call))
+
+    def block(self) -> list[Case]:
+        """Return the cases that this one is compared with, itself included."""
+        return self.session.block(self.suite, self.case)
+
+    def block_budget_s(self) -> float:
+        """Return the seconds that this block may spend on rounds: its even share of what the suite has left."""
+        preset = self.session.job.preset
+        suite = self.session.suites[self.suite]
+        share = suite.budget_s.get(preset, 3.0 * self.session.blocks(self.suite)) / self.session.blocks(self.suite)
+        remaining = self.session.remaining_s()
+        return share if remaining is None else max(0.0, min(share, remaining))
+
+    def once_per_block(self, name: str, build: Callable[[], T]) -> T:
+        """Return what `build` returned the first time that this block asked for `name`."""
+        return self._memory.once(self.suite, self.case, name, build)
+
+    def step(self, doing: str, case: Case | None = None) -> None:
+        """Tell which case is in hand from now on; a death or a timeout is charged to it."""
+        self.session.step(self.suite, case or self.case, doing)
+
+    def record(self, metric: Metric, value: float | None, verdict: str, detail: str = "", **rest: Any) -> None:
+        """File one value of one metric for this case; rest: low, high, samples, labels."""
+        self.results.append(
+            Record(self.suite, self.case, metric.name, value, metric.unit, Verdict(verdict), detail, **rest)
+        )
+
+    def fail(self, metric: Metric, failure: Failure, **rest: Any) -> None:
+        """File why there is no value."""
+        self.record(metric, None, failure.verdict, failure.detail, **rest)
+
+    def series(self, name: str, x: list[float], y: list[float], x_unit: str = "", y_unit: str = "") -> None:
+        """File a curve for this case."""
+        self.results.append(Series(self.case, name, tuple(x), tuple(y), x_unit, y_unit))
+
+    @property
+    def failures(self) -> list[Record]:
+        """Return the records that make the run fail."""
+        return [result for result in self.results if isinstance(result, Record) and result.verdict.is_failure]

@@ -1,0 +1,160 @@
+"""Which cases a run measures: suites with their sweeps, the user's selection, and the plan they make (no torch)."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from itertools import product
+from typing import Any, TypeVar
+
+from gradgauge.cases import LAYOUTS, MODES, PASSES, REFERENCE, Case, Shape, format_shapes, parse_shapes
+from gradgauge.catalog import FunctionEntry
+from gradgauge.records import Metric
+
+PRESETS: Mapping[str, float | None] = {"quick": 55.0, "standard": 285.0, "full": None}
+"""Preset → seconds after the start of measuring at which no further case is started; None for no limit."""
+
+SQUARES: Mapping[str, tuple[str, ...]] = {
+    "quick": ("256x256",),
+    "standard": ("64x64", "256x256", "1024x1024"),
+    "full": ("64x64", "256x256", "1024x1024", "4096x4096"),
+}
+"""The shapes of a function that names none itself."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A product of axes. shapes: the function's own for the preset, or the text that `pick` makes of them."""
+
+    passes: tuple[str, ...]
+    modes: tuple[str, ...] = MODES
+    dtypes: tuple[str, ...] = ("float32",)
+    layouts: tuple[str, ...] = ("contiguous",)
+    pick: Callable[[tuple[str, ...]], tuple[str, ...]] = lambda shapes: shapes
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A question, the metrics that answer it, and the cases of each preset.
+
+    order: suites run in ascending order, so that nothing is timed before its agreement is known.
+    budget_s: preset → seconds that all blocks of the suite may share; a preset not named sets no bound.
+    with_reference: the reference in eager mode belongs to every block, whatever the user chose.
+    """
+
+    question: str
+    metrics: tuple[Metric, ...]
+    sweeps: Mapping[str, tuple[Sweep, ...]]
+    order: int = 100
+    budget_s: Mapping[str, float] = field(default_factory=dict)
+    with_reference: bool = False
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What the user chose, axis by axis; an empty axis leaves the choice to the preset."""
+
+    suites: tuple[str, ...] = ()
+    functions: tuple[str, ...] = ()
+    implementations: tuple[str, ...] = ()
+    modes: tuple[str, ...] = ()
+    passes: tuple[str, ...] = ()
+    devices: tuple[str, ...] = ()
+    dtypes: tuple[str, ...] = ()
+    shapes: tuple[str, ...] = ()
+    layouts: tuple[str, ...] = ()
+
+    @classmethod
+    def from_json(cls, axes: Mapping[str, Any]) -> Selection:
+        """Build a selection from the lists that a job holds."""
+        return cls(**{axis: tuple(values) for axis, values in axes.items()})
+
+
+def plan(
+    suite: Suite, preset: str, selection: Selection, functions: Iterable[FunctionEntry], devices: tuple[str, ...]
+) -> list[Case]:
+    """Return the suite's cases, those of one block side by side, each once.
+
+    What the user chose replaces the sweep's own values on that axis; a pass that the suite does not know, a shape that
+    does not fit a function and a layout that does not fit a shape drop out. Blocks take turns between the functions,
+    smallest shapes first, so that a run that is cut short has something of everything.
+    """
+    ranked: list[tuple[tuple[int, int, int], Case]] = []
+    for entry in functions:
+        for sweep in suite.sweeps[preset]:
+            shapes = _shapes(entry, preset, sweep, selection)
+            for device in devices:
+                ranked += list(_cases(entry, sweep, shapes, selection, device, suite.with_reference))
+    unique = dict.fromkeys(case for _, case in sorted(ranked, key=lambda pair: pair[0]))
+    return by_block(unique)
+
+
+def by_block(cases: Iterable[Case]) -> list[Case]:
+    """Return the cases with those of one block side by side, blocks in the order of their first case."""
+    blocks: dict[Case, list[Case]] = defaultdict(list)
+    for case in cases:
+        blocks[case.block].append(case)
+    return [case for block in blocks.values() for case in block]
+
+
+def _cases(
+    entry: FunctionEntry, sweep: Sweep, shapes: tuple[str, ...], chosen: Selection, device: str, with_reference: bool
+) -> Iterator[tuple[tuple[int, int, int], Case]]:
+    passes = [pass_ for pass_ in sweep.passes if not chosen.passes or pass_ in chosen.passes]
+    dtypes = chosen.dtypes or sweep.dtypes
+    for rank, shape in enumerate(shapes):
+        sizes = parse_shapes(shape, len(entry.function.inputs))
+        layouts = [layout for layout in chosen.layouts or sweep.layouts if layout_fits(layout, sizes)]
+        for dtype, layout, pass_ in product(dtypes, layouts, passes):
+            techniques = list(product(entry.implementations, chosen.modes or sweep.modes))
+            if chosen.implementations:
+                techniques = [pair for pair in techniques if pair[0] in chosen.implementations]
+            if techniques and with_reference and (REFERENCE, "eager") not in techniques:
+                techniques.insert(0, (REFERENCE, "eager"))
+            # Within one rank: every function's first dtype and pass before anybody's second.
+            order = (rank, dtypes.index(dtype), PASSES.index(pass_))
+            for implementation, mode in techniques:
+                yield order, Case(entry.name, implementation, mode, pass_, device, dtype, shape, layout)
+
+
+def _shapes(entry: FunctionEntry, preset: str, sweep: Sweep, selection: Selection) -> tuple[str, ...]:
+    inputs = len(entry.function.inputs)
+    if selection.shapes:
+        return tuple(dict.fromkeys(shape for text in selection.shapes if (shape := _fitting(text, inputs))))
+    own = entry.function.shapes.get(preset) or SQUARES[preset]
+    return tuple(dict.fromkeys(format_shapes(parse_shapes(text, inputs)) for text in sweep.pick(own)))
+
+
+def _fitting(text: str, inputs: int) -> str:
+    try:
+        return format_shapes(parse_shapes(text, inputs))
+    except ValueError:
+        return ""
+
+
+def layout_fits(layout: str, shapes: tuple[Shape, ...]) -> bool:
+    """Whether tensors of these shapes can be laid out so; a layout fits when it changes at least one input."""
+    least = {"contiguous": 0, "strided": 1, "expanded": 1, "transposed": 2, "channels-last": 4}[layout]
+    return max(len(shape) for shape in shapes) >= least
+
+
+def left_out_by_preset(
+    name: str, suite: Suite, preset: str, selection: Selection, functions: list[FunctionEntry], devices: tuple[str, ...]
+) -> list[dict[str, str]]:
+    """Return what `full` would measure besides, a line for each mode, dtype and layout."""
+    planned = set(plan(suite, preset, selection, functions, devices))
+    missing: dict[tuple[str, str, str], list[Case]] = defaultdict(list)
+    for case in plan(suite, "full", selection, functions, devices):
+        if case not in planned:
+            missing[case.mode, case.dtype, case.layout].append(case)
+    lines = []
+    for (mode, dtype, layout), cases in missing.items():
+        shapes = ", ".join(dict.fromkeys(f"{case.function} {case.shape}" for case in cases))
+        what = f"{name} · {mode} · {dtype} · {layout}: {len(cases)} cases ({shapes})"
+        lines.append({"what": what, "reason": f"preset {preset}; --preset full measures it"})
+    return lines
+
+

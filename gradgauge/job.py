@@ -1,0 +1,53 @@
+"""What the parent asks of a worker: one JSON file, complete, so that a new worker can go on where one died."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from gradgauge.cases import Case
+from gradgauge.grid import Selection
+
+
+@dataclass(frozen=True)
+class Job:
+    """One measuring session, or what is left of it.
+
+    run: the run folder. implementations: folders from outside. deadline_s: seconds after `started` (Unix time) at which
+    no further case is begun, None for no limit. done: (suite, slug) already filed. dropped: function/implementation/
+    device → why nothing more of it is measured. unloadable: file → how it killed a process.
+    """
+
+    run: str
+    preset: str
+    seed: int
+    selection: Selection
+    implementations: tuple[str, ...] = ()
+    only_mine: bool = False
+    threads: int | None = None
+    deadline_s: float | None = None
+    started: float | None = None
+    done: tuple[tuple[str, str], ...] = ()
+    dropped: Mapping[str, str] = field(default_factory=dict)
+    unloadable: Mapping[str, str] = field(default_factory=dict)
+
+    def write(self, file: Path) -> None:
+        """Write the job as JSON."""
+        file.write_text(json.dumps(asdict(self), indent=1), encoding="utf-8")
+
+    @classmethod
+    def read(cls, file: Path) -> Job:
+        """Read what `write` wrote."""
+        keys: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        keys["selection"] = Selection.from_json(keys["selection"])
+        keys["implementations"] = tuple(keys["implementations"])
+        keys["done"] = tuple((suite, slug) for suite, slug in keys["done"])
+        return cls(**keys)
+
+
+def subject_key(case: Case) -> str:
+    """Return the key of `Job.dropped`: what a crash rules out."""
+    return f"{case.function}/{case.implementation}/{case.device}"

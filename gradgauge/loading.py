@@ -1,0 +1,52 @@
+"""Run a Python file by path under a name of its own, so that two revisions of one file can live in one process."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import sys
+import traceback
+from pathlib import Path
+from types import ModuleType
+
+
+class BrokenFile(Exception):
+    """A file that does not load; str() says why in one line."""
+
+    def __init__(self, file: Path, line: int | None, message: str) -> None:
+        super().__init__(message)
+        self.file, self.line, self.message = file, line, message
+
+
+def load_module(file: Path) -> ModuleType:
+    """Execute `file` and return its module; raise BrokenFile with the line at fault.
+
+    The module stands in `sys.modules` before it runs, which torch.compile and pickle need.
+    """
+    digest = hashlib.sha256(str(file.resolve()).encode()).hexdigest()[:10]
+    name = f"gradgauge_loaded_{digest}_{file.parent.name}_{file.stem}"
+    spec = importlib.util.spec_from_file_location(name, file)
+    if spec is None or spec.loader is None:
+        raise BrokenFile(file, None, "not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except SyntaxError as error:
+        del sys.modules[name]
+        raise BrokenFile(file, error.lineno, f"SyntaxError: {error.msg}") from error
+    except (Exception, SystemExit) as error:  # somebody's file may raise anything, exit() included
+        del sys.modules[name]
+        raise BrokenFile(file, _line_in(file, error), first_line(error)) from error
+    return module
+
+
+def first_line(error: BaseException) -> str:
+    """Return `Type: message` on one line, at most 300 characters."""
+    message = next(iter(str(error).strip().splitlines()), "")
+    return f"{type(error).__name__}: {message}"[:300].removesuffix(": ")
+
+
+def _line_in(file: Path, error: BaseException) -> int | None:
+    frames = traceback.extract_tb(error.__traceback__)
+    return next((frame.lineno for frame in reversed(frames) if frame.filename == str(file)), None)

@@ -1,0 +1,110 @@
+"""The truth that implementations are judged against: the reference in float64 on the CPU, on the upcast inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from gradgauge.calling import gradients_of, outputs_of
+from gradgauge.catalog import FunctionEntry
+from gradgauge.inputs import cotangents
+
+
+@dataclass(frozen=True)
+class Truth:
+    """One set of inputs with all that is right for it; every tensor on the CPU, results in float64.
+
+    inputs, grad_outputs: in the working dtype. values, gradients: the oracle's.
+    slopes_scale: for each input the magnitude that its gradient's errors are measured against, at the least.
+    lowest, highest: for each input the bounds of a right gradient; equal but at kinks.
+    compared: for each input where the gradient is judged at all (not where an input is NaN).
+    leading_edges: how many leading elements of the inputs are edges rather than random.
+    """
+
+    inputs: tuple[Tensor, ...]
+    grad_outputs: tuple[Tensor, ...]
+    values: tuple[Tensor, ...]
+    gradients: tuple[Tensor, ...]
+    slopes_scale: tuple[Tensor, ...]
+    lowest: tuple[Tensor, ...]
+    highest: tuple[Tensor, ...]
+    compared: tuple[Tensor, ...]
+    leading_edges: int = 0
+
+    @property
+    def is_contaminated(self) -> bool:
+        """Whether the edges make results non-finite beyond their own elements, as a reduction does."""
+        count = self.inputs[0].numel()
+        tensors = (*self.values, *self.gradients)
+        if any(tensor.numel() != count for tensor in (*self.inputs, *tensors)):
+            return True
+        return not all(tensor.reshape(-1)[self.leading_edges :].isfinite().all() for tensor in tensors)
+
+
+def tell_truth(
+    entry: FunctionEntry, inputs: tuple[Tensor, ...], generator: torch.Generator, leading_edges: int = 0
+) -> Truth:
+    """Return the truth for these inputs, drawing the cotangents from the generator.
+
+    The inputs, already in the working dtype, are what is upcast: casting float64 inputs down would hide errors.
+    """
+    leaves = tuple(tensor.double().detach().requires_grad_() for tensor in inputs)
+    values = outputs_of(entry.reference.implementation.call(*leaves))
+    dtype = inputs[0].dtype
+    grad_outputs = cotangents([value.to(dtype) for value in values], generator)
+    upcast = tuple(grad.double() for grad in grad_outputs)
+    gradients = gradients_of(values, leaves, upcast)
+    plain = tuple(leaf.detach() for leaf in leaves)
+    lowest, highest = _bounds(entry, plain, upcast, gradients)
+    return Truth(
+        inputs,
+        grad_outputs,
+        tuple(value.detach() for value in values),
+        gradients,
+        _slopes_scale(entry, plain, upcast),
+        lowest,
+        highest,
+        tuple(~mask for mask in _nan_masks(plain)),
+        leading_edges,
+    )
+
+
+def _bounds(
+    entry: FunctionEntry, inputs: tuple[Tensor, ...], grad_outputs: tuple[Tensor, ...], gradients: tuple[Tensor, ...]
+) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+    lowest, highest = list(gradients), list(gradients)
+    for kink in entry.function.kinks:
+        mask = kink.mask(*inputs)
+        for index, (left, right) in enumerate(kink.one_sided(*inputs, *grad_outputs)):
+            if lowest[index].shape == mask.shape:
+                lowest[index] = torch.where(mask, torch.minimum(left, right), lowest[index])
+                highest[index] = torch.where(mask, torch.maximum(left, right), highest[index])
+    return tuple(lowest), tuple(highest)
+
+
+def _slopes_scale(
+    entry: FunctionEntry, inputs: tuple[Tensor, ...], grad_outputs: tuple[Tensor, ...]
+) -> tuple[Tensor, ...]:
+    scale = entry.function.gradient_scale
+    if callable(scale):
+        return tuple(tensor.detach().double() for tensor in scale(inputs, grad_outputs))
+    total = sum((grad.abs() for grad in grad_outputs if grad.shape == inputs[0].shape), torch.zeros(()))
+    largest = max((float(grad.abs().max()) for grad in grad_outputs if grad.numel()), default=0.0)
+    return tuple(
+        (scale * total).expand_as(tensor) if total.shape == tensor.shape else torch.full_like(tensor, scale * largest)
+        for tensor in inputs
+    )
+
+
+def _nan_masks(inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    """Return for each input where a NaN of any input meets it."""
+    own = [tensor.isnan() for tensor in inputs]
+    try:
+        meeting = torch.broadcast_tensors(*own)
+    except RuntimeError:  # inputs that do not broadcast, as a matrix product's: each answers for itself
+        return tuple(own)
+    together = torch.stack(meeting).any(dim=0).double()
+    return tuple(together.sum_to_size(tensor.shape) > 0 for tensor in inputs)

@@ -1,0 +1,110 @@
+"""Which technique agrees with the definition, and what stands against each that does not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from gradgauge.records import Record, Verdict
+from gradgauge.report.data import RunData
+
+
+class Status(StrEnum):
+    """Where a technique stands."""
+
+    AGREES = "agrees"
+    UNCHECKED = "unchecked"
+    EXPECTED_FAIL = "expected-fail"
+    FAILS = "fails"
+    CRASHED = "crashed"
+
+
+_JUDGED = (Verdict.PASS, Verdict.FAIL, Verdict.EXPECTED_FAIL)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A technique and the records that speak against it (none where it agrees).
+
+    A technique without a verdict of its own takes over its implementation's faults from the other mode.
+    """
+
+    function: str
+    technique: str
+    implementation: str
+    status: Status
+    against: tuple[Record, ...] = ()
+
+    @property
+    def may_be_recommended(self) -> bool:
+        """Whether nothing stands against it."""
+        return self.status in (Status.AGREES, Status.UNCHECKED)
+
+
+def standings(run: RunData) -> dict[tuple[str, str], Standing]:
+    """Return the standing of every technique that has a record, by function and technique.
+
+    Any failure and any crash counts, in whichever suite; an expected failure counts where gradients are checked.
+    """
+    by_technique: dict[tuple[str, str], list[Record]] = {}
+    for record in run.records:
+        if record.case.implementation and record.case.mode:
+            by_technique.setdefault((record.case.function, record.case.technique), []).append(record)
+    own = {key: _standing(*key, records) for key, records in by_technique.items()}
+    return {key: _with_siblings(standing, own) for key, standing in own.items()}
+
+
+def failures(run: RunData) -> tuple[Record, ...]:
+    """Return the records that make the run fail, failures before crashes, otherwise as measured."""
+    failed = [record for record in run.records if record.verdict.is_failure]
+    return tuple(sorted(failed, key=lambda record: record.verdict is Verdict.CRASHED))
+
+
+def expected_reasons(run: RunData, function: str, implementation: str) -> list[str]:
+    """Return the implementation's own reasons for disagreeing, each once; from the records where it states none."""
+    entry = run.description.functions.get(function)
+    described = entry.implementations.get(implementation) if entry else None
+    records = [
+        record
+        for record in run.records
+        if (record.case.function, record.case.implementation) == (function, implementation)
+        and record.verdict is Verdict.EXPECTED_FAIL
+    ]
+    stated = described.expected_fail if described else {}
+    reasons = [stated.get(record.metric) or record.detail for record in records]
+    return [reason for reason in dict.fromkeys(reasons) if reason]
+
+
+def _standing(function: str, technique: str, records: list[Record]) -> Standing:
+    expected = [
+        record for record in records if record.verdict is Verdict.EXPECTED_FAIL and record.suite == "gradients"
+    ]
+    failed = [record for record in records if record.verdict is Verdict.FAIL]
+    crashed = [record for record in records if record.verdict is Verdict.CRASHED]
+    checked = any(record.suite == "gradients" and record.verdict in _JUDGED for record in records)
+    status = (
+        Status.FAILS
+        if failed
+        else Status.CRASHED
+        if crashed
+        else Status.EXPECTED_FAIL
+        if expected
+        else Status.AGREES
+        if checked
+        else Status.UNCHECKED
+    )
+    return Standing(function, technique, records[0].case.implementation, status, (*failed, *crashed, *expected))
+
+
+def _with_siblings(standing: Standing, own: dict[tuple[str, str], Standing]) -> Standing:
+    if standing.status is not Status.UNCHECKED:
+        return standing
+    siblings = (
+        other
+        for (function, _), other in own.items()
+        if function == standing.function and other.implementation == standing.implementation
+    )
+    faulty = next((other for other in siblings if not other.may_be_recommended), None)
+    if faulty is None:
+        return standing
+    return Standing(standing.function, standing.technique, standing.implementation, faulty.status, faulty.against)

@@ -1,0 +1,204 @@
+"""What a section is made of: typed values that the page's template turns into HTML. No markup in here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from gradgauge.records import Verdict
+
+Tone = Literal["plain", "good", "warn", "bad", "muted"]
+
+
+@dataclass(frozen=True)
+class Strong:
+    """Words that matter more than those around them."""
+
+    text: str
+    kind: ClassVar[str] = "strong"
+
+
+@dataclass(frozen=True)
+class Code:
+    """A name as it is typed: an implementation, a metric, a path."""
+
+    text: str
+    kind: ClassVar[str] = "code"
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A verdict: a symbol and words, never colour alone."""
+
+    symbol: str
+    text: str
+    tone: Tone
+    kind: ClassVar[str] = "mark"
+
+
+Inline = str | Strong | Code | Mark
+Text = tuple[Inline, ...]
+
+_MARKS: dict[Verdict, tuple[str, Tone]] = {
+    Verdict.MEASURED: ("·", "plain"),
+    Verdict.PASS: ("✓", "good"),
+    Verdict.FAIL: ("✗", "bad"),
+    Verdict.EXPECTED_FAIL: ("△", "warn"),
+    Verdict.NOISY: ("≈", "warn"),
+    Verdict.CRASHED: ("✗", "bad"),
+    Verdict.UNAVAILABLE: ("∅", "muted"),
+    Verdict.UNSUPPORTED: ("∅", "muted"),
+    Verdict.NOT_APPLICABLE: ("∅", "muted"),
+}
+
+
+def mark(verdict: Verdict, text: str = "") -> Mark:
+    """Return the verdict's mark, with its own name unless other words are given."""
+    symbol, tone = _MARKS[verdict]
+    return Mark(symbol, text or str(verdict), tone)
+
+
+def tone_of(verdict: Verdict) -> Tone:
+    """Return the tone in which a verdict is said."""
+    return _MARKS[verdict][1]
+
+
+@dataclass(frozen=True)
+class Heading:
+    """A heading inside a section. level: 3 below the section's own, 4 below that."""
+
+    text: str
+    level: Literal[3, 4] = 3
+    kind: ClassVar[str] = "heading"
+
+
+@dataclass(frozen=True)
+class Paragraph:
+    """Prose. muted: a remark rather than a statement."""
+
+    text: Text
+    muted: bool = False
+    kind: ClassVar[str] = "paragraph"
+
+
+@dataclass(frozen=True)
+class Bullets:
+    """A list of remarks."""
+
+    items: tuple[Text, ...]
+    kind: ClassVar[str] = "bullets"
+
+
+@dataclass(frozen=True)
+class Callout:
+    """What the reader must not miss."""
+
+    tone: Tone
+    title: str
+    text: Text = ()
+    items: tuple[Text, ...] = ()
+    kind: ClassVar[str] = "callout"
+
+
+@dataclass(frozen=True)
+class Definitions:
+    """Terms and what stands for them. mono: the values are formulas or code."""
+
+    items: tuple[tuple[Text, Text], ...]
+    mono: bool = False
+    kind: ClassVar[str] = "definitions"
+
+
+@dataclass(frozen=True)
+class Column:
+    """A table's column. numeric: aligned right."""
+
+    title: str
+    numeric: bool = False
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A table's cell. note: a second, quieter line, such as the interval of the value above it."""
+
+    text: Text
+    note: str = ""
+    tone: Tone = "plain"
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table; on a narrow screen each row becomes a card headed by its first `heads` cells."""
+
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    caption: str = ""
+    heads: int = 1
+    kind: ClassVar[str] = "table"
+
+    def __post_init__(self) -> None:
+        for row in self.rows:
+            if len(row) != len(self.columns):
+                raise ValueError(f"a row of {len(row)} cells in a table of {len(self.columns)} columns: {row}")
+
+
+@dataclass(frozen=True)
+class Svg:
+    """A drawing made by `figures.svg`, the only maker of markup; `scoped` gives its ids a prefix of their own."""
+
+    body: str
+    width_px: float
+
+    def scoped(self, prefix: str) -> str:
+        """Return the markup with ids that no other drawing has, provided that no other has this prefix."""
+        return self.body.replace(ID_TOKEN, f"{prefix}-")
+
+
+# A private-use character stands for the prefix until the page hands one out; data never holds it (see data.clean).
+ID_TOKEN = "\ue000"
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One drawing of a figure. alt: what it shows, in words; caption: what to see, with the tone of the finding."""
+
+    svg: Svg
+    alt: str
+    title: str = ""
+    caption: str = ""
+    tone: Tone = "plain"
+
+    def __post_init__(self) -> None:
+        if not self.alt.strip():
+            raise ValueError(f"the drawing {self.title!r} has no text alternative")
+
+
+@dataclass(frozen=True)
+class LegendEntry:
+    """A swatch and what it stands for."""
+
+    swatch: Svg
+    text: str
+
+
+@dataclass(frozen=True)
+class Figure:
+    """Drawings side by side where there is room, below one another where there is none."""
+
+    panels: tuple[Panel, ...]
+    caption: str
+    legend: tuple[LegendEntry, ...] = ()
+    kind: ClassVar[str] = "figure"
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Blocks that a reader opens when wanted."""
+
+    summary: str
+    blocks: tuple[Block, ...]
+    kind: ClassVar[str] = "fold"
+
+
+Block = Heading | Paragraph | Bullets | Callout | Definitions | Table | Figure | Fold

@@ -1,0 +1,74 @@
+"""What a curve shows against the reference's: where it is not finite, where it visibly differs."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from gradgauge.records import Series
+from gradgauge.report.formatting import listed
+
+Range = tuple[float, float]
+_RELATIVE = 0.01
+
+
+@dataclass(frozen=True)
+class CurveFinding:
+    """Ranges of x. not_finite: no finite y; differs: finite, and more than 1 % off the reference's finite y."""
+
+    not_finite: tuple[Range, ...]
+    differs: tuple[Range, ...]
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether there is nothing to say."""
+        return not self.not_finite and not self.differs
+
+    def sentence(self, what: str) -> str:
+        """Return the finding in words, for instance of `f′`."""
+        if self.is_clean:
+            return f"{what} follows the reference"
+        said = [f"{what} is wrong for {_ranges(self.differs)}"] if self.differs else []
+        said += [f"{what} is not finite for {_ranges(self.not_finite)}"] if self.not_finite else []
+        return "; ".join(said)
+
+
+def examine(curve: Series, reference: Series | None, kinks: tuple[float, ...] = ()) -> CurveFinding:
+    """Return where a curve is not finite and where it differs from the reference at the same x.
+
+    At a kink itself every slope in between is a convention, so the point is passed over. The difference is
+    measured against the reference's own y, or against its largest (at most 1) where y is small: tails are not judged.
+    """
+    known = dict(zip(reference.x, reference.y, strict=True)) if reference else {}
+    points = [(x, y) for x, y in zip(curve.x, curve.y, strict=True) if not math.isnan(x)]
+    finite = [abs(y) for y in known.values() if not math.isnan(y)]
+    floor = min(1.0, max(finite, default=0.0))
+    lost = [math.isnan(y) for _, y in points]
+    off = [
+        not math.isnan(y) and x not in kinks and _differs(y, known.get(x, math.nan), floor) for x, y in points
+    ]
+    xs = [x for x, _ in points]
+    return CurveFinding(_runs(xs, lost), _runs(xs, off))
+
+
+def _differs(y: float, reference_y: float, floor: float) -> bool:
+    return abs(y - reference_y) > _RELATIVE * max(abs(reference_y), floor)
+
+
+def _runs(xs: list[float], flags: list[bool]) -> tuple[Range, ...]:
+    found: list[Range] = []
+    open_ = False
+    for x, flag in sorted(zip(xs, flags, strict=True)):
+        if flag:
+            found = [*found[:-1], (found[-1][0], x)] if open_ else [*found, (x, x)]
+        open_ = flag
+    return tuple(found)
+
+
+def _ranges(ranges: tuple[Range, ...]) -> str:
+    shown = [f"x = {_short(low)}" if low == high else f"{_short(low)} ≤ x ≤ {_short(high)}" for low, high in ranges]
+    return listed(shown) if len(shown) <= 4 else f"{len(shown)} ranges from {shown[0]} to {shown[-1]}"  # noqa: PLR2004
+
+
+def _short(value: float) -> str:
+    return f"{value:.4g}".replace("-", "−").replace("e+0", "e").replace("e+", "e")

@@ -1,0 +1,119 @@
+"""The look of every drawing, set once: theme, palette, markers, and how colours become CSS variables.
+
+Drawings are made in the light colours below; `figures.svg` replaces each by a CSS variable (or `currentColor`), and
+the page gives the variables their values for light and for dark. The hues keep apart under the common colour
+blindnesses; shape and dash repeat what the colour says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from gradgauge.cases import REFERENCE
+from gradgauge.report.data import RunData
+
+INK, MUTED, GRID, PAPER, BAD = "#1b1d21", "#5d6470", "#dfe2e7", "#fffffe", "#c0272d"
+NEUTRAL = ("#4c5461", "#b6bdc9")
+# (on white, on black), after Okabe and Ito, darkened or lightened until a thin line reads on its background.
+PALETTE = (
+    ("#0068b0", "#5aaeea"),
+    ("#d4540a", "#ff8f52"),
+    ("#00875f", "#3ecf9f"),
+    ("#b04a86", "#ea9cc9"),
+    ("#8a6d00", "#e3c04a"),
+    ("#5b46b5", "#a99bf2"),
+    ("#1f8599", "#6fd0e0"),
+    ("#8b4a2b", "#d6a07f"),
+)
+MARKERS = ("s", "^", "D", "v", "P", "X", "p", "h")
+_MARKER_PATHS = {
+    "o": "M8 6a4 4 0 1 0 8 0a4 4 0 1 0-8 0",
+    "s": "M8.5 2.5h7v7h-7z",
+    "^": "M12 1.5L16.5 10h-9z",
+    "D": "M12 1L17 6L12 11L7 6z",
+    "v": "M12 10.5L16.5 2h-9z",
+    "P": "M10.5 1.5h3v3h3v3h-3v3h-3v-3h-3v-3h3z",
+    "X": "M9 1l3 3 3-3 2 2-3 3 3 3-2 2-3-3-3 3-2-2 3-3-3-3z",
+    "p": "M12 1L17 4.7L15 10.5H9L7 4.7z",
+    "h": "M12 1L16.5 3.5V8.5L12 11L7.5 8.5V3.5z",
+}
+
+
+@dataclass(frozen=True)
+class Look:
+    """How one implementation is drawn: `colour` in drawings, `variable` in the page's CSS."""
+
+    colour: str
+    variable: str
+    marker: str
+
+    @property
+    def marker_path(self) -> str:
+        """Return the marker as an SVG path in a box of 24 by 12, centred at (12, 6)."""
+        return _MARKER_PATHS[self.marker]
+
+
+def looks(run: RunData) -> dict[str, Look]:
+    """Return one look a name of an implementation, the same in every figure; the reference is always neutral grey.
+
+    Hues repeat after eight names; the markers then differ.
+    """
+    listed = [name for entry in run.description.functions.values() for name in entry.implementations]
+    recorded = [record.case.implementation for record in run.records]
+    curves = [series.case.implementation for series in run.series]
+    names = sorted({name for name in (*listed, *recorded, *curves) if name and name != REFERENCE})
+    found = {REFERENCE: Look(NEUTRAL[0], "--neutral", "o")}
+    for index, name in enumerate(names):
+        hue = index % len(PALETTE)
+        marker = MARKERS[(index + index // len(PALETTE)) % len(MARKERS)]
+        found[name] = Look(PALETTE[hue][0], f"--hue-{hue}", marker)
+    return found
+
+
+def css_variables() -> dict[str, tuple[str, str]]:
+    """Return the colours that drawings use, by CSS variable, for light and for dark."""
+    hues = {f"--hue-{index}": pair for index, pair in enumerate(PALETTE)}
+    return {**hues, "--neutral": NEUTRAL}
+
+
+def replacements() -> dict[str, str]:
+    """Return what stands in the page for each colour of a drawing."""
+    fixed = {INK: "currentColor", MUTED: "var(--muted)", GRID: "var(--line)", PAPER: "var(--paper)", BAD: "var(--bad)"}
+    hues = {pair[0]: f"var({name})" for name, pair in css_variables().items()}
+    return {**fixed, **hues}
+
+
+@contextmanager
+def theme() -> Iterator[None]:
+    """Draw in the report's theme; matplotlib's settings are as before when it ends."""
+    import matplotlib as mpl  # noqa: PLC0415
+    import seaborn as sns  # noqa: PLC0415
+
+    ours = {
+        "axes.edgecolor": MUTED,
+        "axes.facecolor": "none",
+        "axes.grid": True,
+        "axes.labelcolor": MUTED,
+        "axes.linewidth": 0.8,
+        "axes.unicode_minus": True,
+        "figure.facecolor": "none",
+        "font.family": ["DejaVu Sans"],
+        "font.size": 11.0,
+        "grid.color": GRID,
+        "grid.linewidth": 0.8,
+        "hatch.linewidth": 0.6,
+        "svg.fonttype": "none",
+        "svg.hashsalt": "gradgauge",
+        "text.color": INK,
+        "text.parse_math": False,
+        "xtick.color": MUTED,
+        "ytick.color": MUTED,
+    }
+    sizes = dict.fromkeys(
+        ("axes.labelsize", "axes.titlesize", "xtick.labelsize", "ytick.labelsize", "legend.fontsize"), 10.5
+    )
+    with mpl.rc_context(), sns.axes_style("ticks", rc=ours), sns.plotting_context("paper", rc=sizes):
+        mpl.rcParams.update(ours)
+        yield

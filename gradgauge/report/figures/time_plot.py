@@ -1,0 +1,101 @@
+"""Time: a line over sizes, or a point for each technique where there is one size."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING
+
+from gradgauge.report import formatting
+from gradgauge.report.blocks import Svg
+from gradgauge.report.figures.scales import log_size_axis, log_time_axis
+from gradgauge.report.figures.style import INK, PAPER, Look, theme
+from gradgauge.report.figures.svg import new_axes, to_svg
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from pandas import DataFrame
+
+_ROW_PX = 25
+
+
+def draw_times(frame: DataFrame, looks: dict[str, Look], limits_s: tuple[float, float], alt: str) -> Svg:
+    """Return time over elements, log-log: hue a technique's implementation, dashed and hollow where compiled.
+
+    frame: rows of one pass with implementation, mode, elements, value, low, high (s).
+    """
+    import seaborn as sns  # noqa: PLC0415
+
+    with theme():
+        figure, (axes,) = new_axes(440, 300)
+        with warnings.catch_warnings():
+            # seaborn 0.13 still calls what pandas and matplotlib have deprecated since.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            warnings.simplefilter("ignore", FutureWarning)
+            sns.lineplot(
+                frame,
+                x="elements",
+                y="value",
+                hue="implementation",
+                palette={name: look.colour for name, look in looks.items()},
+                style="mode",
+                dashes={"eager": "", "compiled": (4, 2)} if set(frame["mode"]) <= {"eager", "compiled"} else True,
+                estimator=None,
+                linewidth=1.6,
+                legend=False,
+                ax=axes,
+            )
+        _intervals(axes, frame, looks)
+        log_size_axis(axes, sorted({float(size) for size in frame["elements"]}))
+        log_time_axis(axes, "y", *limits_s)
+        axes.set(xlabel="elements", ylabel="")
+        axes.spines[["top", "right"]].set_visible(False)
+        return to_svg(figure, alt)
+
+
+def draw_points(frame: DataFrame, looks: dict[str, Look], limits_s: tuple[float, float], alt: str) -> Svg:
+    """Return one row a technique, fastest above: a point at its median, its interval, and the median in words."""
+    ordered = frame.sort_values("value", ascending=False).reset_index(drop=True)
+    with theme():
+        figure, (axes,) = new_axes(440, 50 + _ROW_PX * max(2, len(ordered)))
+        for position, row in enumerate(ordered.to_dict("records")):
+            _point(axes, row["value"], position, row, looks, horizontal=True)
+            axes.annotate(
+                formatting.time(row["value"]),
+                (max(row["value"], row["high"] if row["high"] == row["high"] else 0), position),  # noqa: PLR0124  (NaN)
+                xytext=(8, 0),
+                textcoords="offset points",
+                va="center",
+                color=INK,
+            )
+        axes.set_yticks(range(len(ordered)), labels=list(ordered["technique"]))
+        axes.set_ylim(-0.6, len(ordered) - 0.4)
+        axes.tick_params(axis="y", length=0, labelcolor=INK)
+        log_time_axis(axes, "x", limits_s[0], limits_s[1] * 2.2)
+        axes.grid(visible=False, axis="y")
+        axes.spines[["top", "right", "left"]].set_visible(False)
+        return to_svg(figure, alt)
+
+
+def _intervals(axes: Axes, frame: DataFrame, looks: dict[str, Look]) -> None:
+    for row in frame.to_dict("records"):
+        _point(axes, row["elements"], row["value"], row, looks, horizontal=False)
+
+
+def _point(axes: Axes, x: float, y: float, row: dict[str, float], looks: dict[str, Look], *, horizontal: bool) -> None:
+    look = looks[str(row["implementation"])]
+    has_interval = row["low"] == row["low"] and row["high"] == row["high"]  # noqa: PLR0124  (NaN)
+    reach = [[max(0.0, row["value"] - row["low"])], [max(0.0, row["high"] - row["value"])]] if has_interval else None
+    axes.errorbar(
+        x,
+        y,
+        xerr=reach if horizontal else None,
+        yerr=None if horizontal else reach,
+        color=look.colour,
+        marker=look.marker,
+        markersize=5.5,
+        markerfacecolor=PAPER if str(row["mode"]) == "compiled" else look.colour,
+        markeredgecolor=look.colour,
+        elinewidth=1.2,
+        capsize=2.5,
+        zorder=4,
+    )

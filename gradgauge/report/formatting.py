@@ -1,0 +1,162 @@
+"""How quantities read: SI in, text out. The only place of the report that converts a unit."""
+
+from __future__ import annotations
+
+import math
+
+MISSING = "—"
+_TIME_UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
+_BYTE_UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
+_COUNT_UNITS = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
+_SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+_PLAIN_BELOW = 1e5
+_PLAIN_ABOVE = 1e-3
+_MINUTE_S = 60.0
+
+
+def quantity(value: float | None, unit: str) -> str:
+    """Return `value` with its unit, scaled where the unit has scales; a dash where there is no value.
+
+    >>> quantity(3.4e-6, "s"), quantity(4096, "byte"), quantity(2.314, "ratio"), quantity(0.5, "ulp")
+    ('3.40 µs', '4.0 KiB', '2.31×', '0.5 ulp')
+    """
+    if value is None:
+        return MISSING
+    match unit:
+        case "s":
+            return time(value)
+        case "byte" | "bytes" | "B":
+            return size(value)
+        case "ratio":
+            return ratio(value)
+        case "" | "count" | "1":
+            return number(value)
+        case _:
+            return f"{number(value)} {unit}"
+
+
+def interval(low: float | None, high: float | None, unit: str) -> str:
+    """Return a range in one unit, `1.10–1.25 ms`; nothing where an end is missing.
+
+    >>> interval(0.0011, 0.00125, "s"), interval(0.4, 0.44, "ratio"), interval(None, 1.0, "s")
+    ('1.10–1.25 ms', '0.40–0.44×', '')
+    """
+    if low is None or high is None:
+        return ""
+    if unit == "s":
+        scale, symbol = _time_scale(max(abs(low), abs(high)))
+        return f"{_digits(low / scale)}–{_digits(high / scale)} {symbol}"
+    if unit == "ratio":
+        return f"{ratio(low)[:-1]}–{ratio(high)}"
+    return f"{quantity(low, unit)} – {quantity(high, unit)}"
+
+
+def time(value_s: float) -> str:
+    """Return seconds with three significant digits in the unit that fits.
+
+    >>> time(0.0011749), time(9.999e-4), time(0.0), time(-2e-3)
+    ('1.17 ms', '1.00 ms', '0 s', '-2.00 ms')
+    """
+    if value_s == 0:
+        return "0 s"
+    scale, symbol = _time_scale(abs(value_s))
+    return f"{_digits(value_s / scale)} {symbol}"
+
+
+def duration(value_s: float) -> str:
+    """Return a wall time for a reader: `12.3 s`, `2 min 5 s`.
+
+    >>> duration(12.34), duration(125.2), duration(59.97)
+    ('12.3 s', '2 min 5 s', '1 min 0 s')
+    """
+    if round(value_s, 1) < _MINUTE_S:
+        return f"{value_s:.1f} s"
+    minutes, seconds = divmod(round(value_s), round(_MINUTE_S))
+    return f"{minutes:,} min {seconds} s"
+
+
+def size(value_bytes: float) -> str:
+    """Return bytes in binary units: whole below 1 KiB, one decimal above.
+
+    >>> size(512), size(4096), size(1048575), size(0), size(4.5)
+    ('512 B', '4.0 KiB', '1.0 MiB', '0 B', '4.5 B')
+    """
+    scaled, unit = value_bytes, 0
+    while round(abs(scaled), 1) >= 1024 and unit < len(_BYTE_UNITS) - 1:  # noqa: PLR2004
+        scaled, unit = scaled / 1024, unit + 1
+    if unit == 0:
+        return f"{scaled:.3g} B" if scaled != int(scaled) else f"{int(scaled)} B"
+    return f"{scaled:,.1f} {_BYTE_UNITS[unit]}"
+
+
+def ratio(value: float) -> str:
+    """Return a factor.
+
+    >>> ratio(0.4249), ratio(2.0), ratio(12.34), ratio(134.2)
+    ('0.42×', '2.00×', '12.3×', '134×')
+    """
+    return f"{_digits(value)}×" if abs(value) >= 0.1 or value == 0 else f"{number(value)}×"  # noqa: PLR2004
+
+
+def number(value: float) -> str:
+    """Return a plain number: whole ones with separators, very large and very small ones with a power of ten.
+
+    >>> number(1048576), number(0.5), number(3.6e10), number(5.5e-42), number(0), number(1.23456)
+    ('1,048,576', '0.5', '3.6 × 10¹⁰', '5.5 × 10⁻⁴²', '0', '1.235')
+    """
+    if isinstance(value, int) or value.is_integer():
+        if abs(value) < 1e9:  # noqa: PLR2004
+            return f"{int(value):,}"
+        return _power_of_ten(float(value))
+    if _PLAIN_ABOVE <= abs(value) < _PLAIN_BELOW:
+        return f"{value:.4g}" if abs(value) < 1e4 else f"{value:,.0f}"  # noqa: PLR2004
+    return _power_of_ten(value)
+
+
+def compact(value: float) -> str:
+    """Return a count short enough for an axis: a power of two as such, thousands otherwise.
+
+    >>> compact(65536), compact(1000000), compact(300), compact(1500)
+    ('2¹⁶', '1 M', '300', '1.5 k')
+    """
+    if value >= 1024 and float(value).is_integer() and int(value) & (int(value) - 1) == 0:  # noqa: PLR2004
+        return "2" + str(int(math.log2(value))).translate(_SUPERSCRIPT)
+    for scale, symbol in _COUNT_UNITS:
+        if value >= scale:
+            return f"{value / scale:.3g} {symbol}"
+    return f"{value:.3g}"
+
+
+def plural(count: int, noun: str, many: str = "") -> str:
+    """Return `1 record`, `2 records`.
+
+    >>> plural(1, "record"), plural(1200, "record"), plural(2, "case fails", "cases fail")
+    ('1 record', '1,200 records', '2 cases fail')
+    """
+    return f"{count:,} {noun if count == 1 else many or noun + 's'}"
+
+
+def listed(names: list[str], last: str = "and") -> str:
+    """Return names as prose lists them.
+
+    >>> listed(["a"]), listed(["a", "b"]), listed(["a", "b", "c"], "or")
+    ('a', 'a and b', 'a, b or c')
+    """
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} {last} {names[-1]}"
+
+
+def _time_scale(magnitude_s: float) -> tuple[float, str]:
+    rounded = float(f"{magnitude_s:.3g}")
+    return next((pair for pair in _TIME_UNITS if rounded >= pair[0]), _TIME_UNITS[-1])
+
+
+def _digits(value: float) -> str:
+    rounded = abs(float(f"{value:.3g}"))
+    decimals = 2 if rounded < 10 else 1 if rounded < 100 else 0  # noqa: PLR2004
+    return f"{value:,.{decimals}f}"
+
+
+def _power_of_ten(value: float) -> str:
+    mantissa, exponent = f"{value:.3e}".split("e")
+    mantissa = mantissa.rstrip("0").rstrip(".")
+    return f"{mantissa} × 10{str(int(exponent)).translate(_SUPERSCRIPT)}"

@@ -1,0 +1,202 @@
+"""Which technique to use: the fastest that agrees, and only where the intervals tell it from the next."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from gradgauge.cases import REFERENCE, Case
+from gradgauge.records import Record, Verdict
+from gradgauge.report.agreement import Status, standings
+from gradgauge.report.data import RunData, label_text
+from gradgauge.report.formatting import listed, ratio
+
+PURPOSES = {"training": "forward_backward", "inference": "inference"}
+_TIMED = (Verdict.MEASURED, Verdict.NOISY, Verdict.PASS)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where techniques are compared: all of a block but its shape."""
+
+    function: str
+    device: str
+    dtype: str
+    layout: str
+    labels: str
+
+    @classmethod
+    def of(cls, record: Record) -> Place:
+        """Return the place that a record belongs to."""
+        case = record.case
+        return cls(case.function, case.device, case.dtype, case.layout, label_text(record))
+
+    @property
+    def title(self) -> str:
+        """Return the place without its function, the usual layout unsaid: `cpu · float32`."""
+        layout = "" if self.layout == "contiguous" else self.layout
+        return " · ".join(part for part in (self.device, self.dtype, layout, self.labels) if part)
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A technique with its speedup over the reference; infinite bounds where the run holds no interval."""
+
+    technique: str
+    speedup: float
+    low: float
+    high: float
+    noisy: bool = False
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """The techniques of one block that agree. leaders: the one with the largest speedup and all not told from it."""
+
+    place: Place
+    pass_: str
+    shape: str
+    leaders: tuple[Contender, ...]
+    rest: tuple[Contender, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Return the leaders' techniques, fastest first."""
+        return tuple(leader.technique for leader in self.leaders)
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """What to use at a place, over neighbouring shapes that have the same answer."""
+
+    purpose: str
+    rankings: tuple[Ranking, ...]
+    unchecked: tuple[str, ...] = ()
+
+    @property
+    def place(self) -> Place:
+        """Return where the recommendation holds."""
+        return self.rankings[0].place
+
+    @property
+    def shapes(self) -> str:
+        """Return the shapes it covers, smallest to largest."""
+        shapes = [ranking.shape for ranking in self.rankings]
+        return shapes[0] if len(shapes) == 1 else f"{shapes[0]} to {shapes[-1]}"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Return the recommended techniques."""
+        return self.rankings[0].names
+
+    @property
+    def is_claim(self) -> bool:
+        """Whether one technique is faster than all others that agree, beyond what the intervals leave open."""
+        return len(self.names) == 1 and bool(self.rankings[0].rest)
+
+    @property
+    def speedups(self) -> str:
+        """Return the leaders' speedups over the reference: one factor, or the range that they span."""
+        values = [leader.speedup for ranking in self.rankings for leader in ranking.leaders]
+        known = [value for value in values if math.isfinite(value)]
+        if not known:
+            return ""
+        low, high = ratio(min(known)), ratio(max(known))
+        return low if low == high else f"{low[:-1]}–{high}"
+
+    @property
+    def sentence(self) -> str:
+        """Return the finding in words."""
+        names = list(self.names)
+        if not names:
+            return "nothing to recommend: no technique that agrees was compared"
+        if len(names) > 1:
+            return f"no difference seen between {listed(names)}"
+        if not self.is_claim:
+            return f"{names[0]} is the only technique that agrees and was compared"
+        return f"{names[0]} is fastest"
+
+
+def rank(contenders: list[Contender]) -> tuple[tuple[Contender, ...], tuple[Contender, ...]]:
+    """Return the fastest with all whose interval reaches its own, and the others, each fastest first.
+
+    Intervals that only touch are a tie. A single leader is told from every other technique.
+    """
+    if not contenders:
+        return (), ()
+    ordered = sorted(contenders, key=lambda contender: (-contender.speedup, contender.technique))
+    best = ordered[0]
+    leaders = tuple(contender for contender in ordered if contender is best or contender.high >= best.low)
+    return leaders, tuple(contender for contender in ordered if contender not in leaders)
+
+
+def rankings(run: RunData) -> list[Ranking]:
+    """Return one ranking a block that has a speedup or a time, smallest shapes first."""
+    standing = standings(run)
+    blocks: dict[tuple[Place, str, str], dict[str, Contender]] = {}
+    sizes: dict[str, float] = {}
+    timed = [*run.measured("speed", "speedup"), *run.measured("speed", "time")]
+    for record in timed:
+        case = record.case
+        block = blocks.setdefault((Place.of(record), case.pass_, case.shape), {})
+        elements = run.elements(case)
+        sizes[case.shape] = math.inf if elements is None else elements
+        own = standing.get((case.function, case.technique))
+        contender = _contender(record)
+        if contender and own and own.may_be_recommended:
+            block.setdefault(case.technique, contender)
+    ordered = sorted(blocks, key=lambda key: sizes[key[2]])
+    return [Ranking(*key, *rank(list(blocks[key].values()))) for key in ordered]
+
+
+def recommendations(run: RunData) -> list[Recommendation]:
+    """Return what to use for training and for inference at every place that was timed, functions in their order."""
+    all_rankings = rankings(run)
+    standing = standings(run)
+    found: list[Recommendation] = []
+    for place in dict.fromkeys(ranking.place for ranking in all_rankings):
+        for purpose, pass_ in PURPOSES.items():
+            here = [ranking for ranking in all_rankings if (ranking.place, ranking.pass_) == (place, pass_)]
+            found.extend(
+                Recommendation(
+                    purpose,
+                    alike,
+                    tuple(
+                        name
+                        for name in alike[0].names
+                        if standing[place.function, name].status is Status.UNCHECKED
+                    ),
+                )
+                for alike in _neighbours(here)
+            )
+    order = run.function_names()
+    return sorted(found, key=lambda recommendation: order.index(recommendation.place.function))
+
+
+def _contender(record: Record) -> Contender | None:
+    if record.verdict not in _TIMED or record.value is None:
+        return None
+    noisy = record.verdict is Verdict.NOISY
+    technique = record.case.technique
+    if record.metric == "speedup":
+        low = -math.inf if record.low is None else record.low
+        high = math.inf if record.high is None else record.high
+        return Contender(technique, record.value, low, high, noisy)
+    if technique == Case(record.case.function, REFERENCE, "eager", "", "", "", "").technique:
+        return Contender(technique, 1.0, 1.0, 1.0, noisy)
+    # A time without a speedup cannot be placed, so it may not be excluded either.
+    return Contender(technique, -math.inf, -math.inf, math.inf, noisy)
+
+
+def _neighbours(rankings_: list[Ranking]) -> list[tuple[Ranking, ...]]:
+    groups: list[list[Ranking]] = []
+    for ranking in rankings_:
+        if groups and _answer(groups[-1][-1]) == _answer(ranking):
+            groups[-1].append(ranking)
+        else:
+            groups.append([ranking])
+    return [tuple(group) for group in groups]
+
+
+def _answer(ranking: Ranking) -> tuple[frozenset[str], bool]:
+    return frozenset(ranking.names), bool(ranking.rest)

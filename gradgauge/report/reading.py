@@ -1,0 +1,95 @@
+"""Reading JSON that strangers may have written: typed access that names the file and the key it refuses."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from gradgauge.runs import UnreadableRun
+
+# Control characters and lone surrogates are legal in JSON and illegal in XML and UTF-8; U+E000 is ours (blocks.ID_TOKEN).
+_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ue000\ufdd0-\ufdef\ufffe\uffff]")
+
+_EXACT_IN_FLOAT = 2**53
+
+
+def clean(text: str) -> str:
+    """Return the text with what no HTML file can hold replaced by U+FFFD."""
+    return _UNPRINTABLE.sub("�", text)
+
+
+@dataclass(frozen=True)
+class Node:
+    """A value in a JSON file and where it stands. A missing key reads as the default, a wrong type is refused."""
+
+    where: str
+    value: Any
+
+    def __getitem__(self, key: str) -> Node:
+        """Return the node below `key`, of value None where there is none."""
+        return Node(f"{self.where}{'.' if ' ' in self.where else ': '}{key}", self._mapping().get(key))
+
+    def items(self) -> Iterator[tuple[str, Node]]:
+        """Yield the names and nodes of an object; nothing where it is missing."""
+        for key in self._mapping():
+            yield clean(key), self[key]
+
+    def elements(self) -> Iterator[Node]:
+        """Yield the nodes of a list; nothing where it is missing."""
+        if self.value is None:
+            return
+        if not isinstance(self.value, list):
+            raise self.refusal("a list")
+        for index, value in enumerate(self.value):
+            yield Node(f"{self.where}[{index}]", value)
+
+    def text(self, default: str = "") -> str:
+        """Return a string."""
+        if self.value is None:
+            return default
+        if not isinstance(self.value, str):
+            raise self.refusal("a string")
+        return clean(self.value)
+
+    def flag(self, *, default: bool) -> bool:
+        """Return a truth value."""
+        if self.value is None:
+            return default
+        if not isinstance(self.value, bool):
+            raise self.refusal("true or false")
+        return self.value
+
+    def number(self) -> float | None:
+        """Return a finite number, or None where it is missing."""
+        if self.value is None:
+            return None
+        if isinstance(self.value, bool) or not isinstance(self.value, int | float):
+            raise self.refusal("a number")
+        try:
+            finite = math.isfinite(self.value)
+        except OverflowError:
+            finite = False
+        if not finite:
+            raise self.refusal("a finite number")
+        return self.value if abs(self.value) < _EXACT_IN_FLOAT else float(self.value)
+
+    def required_text(self) -> str:
+        """Return a string that must be there and not be empty."""
+        if not self.text():
+            raise self.refusal("a string that says something")
+        return self.text()
+
+    def refusal(self, expected: str) -> UnreadableRun:
+        """Return the error that says what was found and what was expected."""
+        found = "missing" if self.value is None else f"{type(self.value).__name__} {self.value!r:.60}"
+        return UnreadableRun(clean(f"{self.where}: {found}, expected {expected}"))
+
+    def _mapping(self) -> dict[str, Any]:
+        if self.value is None:
+            return {}
+        if not isinstance(self.value, dict):
+            raise self.refusal("an object")
+        return self.value

@@ -1,0 +1,57 @@
+"""What could not run and why, and what was left out: nothing is missing in silence."""
+
+from __future__ import annotations
+
+from gradgauge.records import Verdict
+from gradgauge.report.blocks import Block, Bullets, Cell, Code, Column, Fold, Heading, Table, mark
+from gradgauge.report.data import RunData
+from gradgauge.report.formatting import plural
+from gradgauge.report.summary import unmeasured
+
+TITLE = "What did not run"
+ORDER = 80
+SHOWS: frozenset[tuple[str, str]] = frozenset()
+_WITHOUT_VALUE = (Verdict.UNAVAILABLE, Verdict.UNSUPPORTED, Verdict.NOT_APPLICABLE)
+_MOST_UNMEASURED = 500
+
+
+def render(run: RunData) -> list[Block] | None:
+    """Return the techniques that could not run, what the budget left out, and what was planned without a record."""
+    blocks: list[Block] = [*_could_not(run)]
+    if run.description.left_out:
+        rows = tuple((Cell((Code(what),)), Cell((reason or "—",))) for what, reason in run.description.left_out)
+        blocks += [Heading("Left out by the budget"), Table((Column("What"), Column("Why")), rows)]
+    missing = unmeasured(run)
+    if missing:
+        items = tuple((Code(case),) for case in missing[:_MOST_UNMEASURED])
+        title = plural(len(missing), "planned case has no record", "planned cases have no record")
+        blocks += [Heading("Planned, without a record"), Fold(title, (Bullets(items),))]
+    return blocks or None
+
+
+def _could_not(run: RunData) -> list[Block]:
+    grouped: dict[tuple[str, str, Verdict, str], list[str]] = {}
+    for record in run.records:
+        if record.verdict in _WITHOUT_VALUE:
+            key = (record.case.function, record.case.technique.strip(" ·"), record.verdict, record.detail)
+            grouped.setdefault(key, []).append(f"{record.suite} {record.metric}".strip())
+    listed = {(function, technique) for function, technique, _, _ in grouped}
+    for function in run.selected_functions():
+        entry = run.description.functions.get(function)
+        for name, implementation in entry.implementations.items() if entry else ():
+            for mode, state in implementation.modes.items():
+                if not state.available and (function, f"{name} · {mode}") not in listed:
+                    grouped[function, f"{name} · {mode}", Verdict.UNAVAILABLE, state.reason] = ["catalog"]
+    if not grouped:
+        return []
+    rows = tuple(
+        (
+            Cell((Code(technique),), note=function),
+            Cell((mark(verdict),)),
+            Cell((detail or "no reason recorded",)),
+            Cell((", ".join(dict.fromkeys(what)),)),
+        )
+        for (function, technique, verdict, detail), what in grouped.items()
+    )
+    columns = (Column("Technique"), Column("Verdict"), Column("Why"), Column("Concerns"))
+    return [Heading("Could not run"), Table(columns, rows)]

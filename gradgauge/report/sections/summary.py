@@ -1,0 +1,79 @@
+"""What should I use, and is anything wrong?"""
+
+from __future__ import annotations
+
+from gradgauge.report.blocks import Block, Callout, Cell, Code, Column, Paragraph, Strong, Table, Text
+from gradgauge.report.data import RunData
+from gradgauge.report.formatting import listed
+from gradgauge.report.ranking import Recommendation, recommendations
+from gradgauge.report.summary import Remark, disagreeing_as_expected, failing, not_run, unchecked
+
+TITLE = "Summary"
+ORDER = 10
+SHOWS: frozenset[tuple[str, str]] = frozenset()
+
+
+def render(run: RunData) -> list[Block]:
+    """Return what is wrong first, then what to use, then what to know about the rest."""
+    wrong = failing(run)
+    blocks: list[Block] = []
+    if wrong:
+        blocks.append(Callout("bad", "Something is wrong", items=_items(wrong)))
+    blocks += _advice(recommendations(run))
+    expected = disagreeing_as_expected(run)
+    if expected:
+        title = "Known to disagree with the definition, and never recommended"
+        blocks.append(Callout("warn", title, items=_items(expected)))
+    unjudged = unchecked(run)
+    if unjudged:
+        text = (f"No check of gradients judged {listed(unjudged)} in this run.",)
+        blocks.append(Callout("warn", "Agreement unknown", text=text))
+    skipped = [*_items(not_run(run)), *((Code(what), f" — left out: {why}") for what, why in run.description.left_out)]
+    if skipped:
+        blocks.append(Callout("plain", "Not in this comparison", items=tuple(skipped)))
+    if not blocks:
+        blocks.append(Paragraph(("The run holds nothing to draw a conclusion from.",)))
+    return blocks
+
+
+def _items(remarks: list[Remark]) -> tuple[Text, ...]:
+    return tuple((Code(remark.subject), f" — {remark.text}") for remark in remarks)
+
+
+def _advice(found: list[Recommendation]) -> list[Block]:
+    if not found:
+        return [Paragraph(("No times were recorded, so nothing is said about speed.",))]
+    columns = (
+        Column("Function"),
+        Column("For"),
+        Column("Shapes"),
+        Column("Finding"),
+        Column("Against the reference", numeric=True, note="reference · eager = 1; above 1 is faster"),
+    )
+    rows = tuple(
+        (
+            Cell((Strong(advice.place.function),), note=advice.place.title),
+            Cell((advice.purpose,)),
+            Cell((advice.shapes,)),
+            Cell(_finding(advice), note=_caveat(advice), tone="good" if advice.is_claim else "plain"),
+            Cell((advice.speedups or "—",)),
+        )
+        for advice in found
+    )
+    reading = (
+        "A technique is called fastest only where the 95 % interval of its speedup excludes all others that agree with "
+        "the definition. Training is forward and backward together; inference records no graph."
+    )
+    return [Table(columns, rows), Paragraph((reading,), muted=True)]
+
+
+def _finding(advice: Recommendation) -> Text:
+    if advice.is_claim:
+        return (Strong(advice.names[0]), " is fastest")
+    return (advice.sentence,)
+
+
+def _caveat(advice: Recommendation) -> str:
+    noisy = any(leader.noisy for ranking in advice.rankings for leader in ranking.leaders)
+    said = [f"agreement not checked: {listed(list(advice.unchecked))}"] if advice.unchecked else []
+    return "; ".join([*said, "≈ noisy: intervals wider than asked"] if noisy else said)

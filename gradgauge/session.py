@@ -1,0 +1,141 @@
+"""One measuring process: the job, the catalog it loads, the plan of each suite, and where results are filed."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from gradgauge.cases import MODES, REFERENCE, Case
+from gradgauge.catalog import Catalog, FunctionEntry, builtin_folder, is_builtin, load, scan
+from gradgauge.devices import available_devices, choose_devices, unavailable_reason
+from gradgauge.grid import Suite, left_out_by_preset, plan
+from gradgauge.job import Job, subject_key
+from gradgauge.journal import Journal, Pulse
+from gradgauge.records import AVAILABILITY, Record, Series, Verdict
+from gradgauge.runs import RunFolder
+from gradgauge.steps import CaseStep, LoadStep
+
+
+@dataclass
+class Session:
+    """What a measuring process knows. folder, journal and pulse are None when pytest runs the suites by itself."""
+
+    job: Job
+    folder: RunFolder | None = None
+    journal: Journal | None = None
+    pulse: Pulse | None = None
+    planned: dict[str, list[Case]] = field(default_factory=dict)
+    left_out: list[dict[str, str]] = field(default_factory=list)
+    suites: dict[str, Suite] = field(default_factory=dict)
+
+    @cached_property
+    def devices(self) -> tuple[str, ...]:
+        """Return the devices to measure on; raises UnknownDevice."""
+        return choose_devices(self.job.selection.devices, available_devices())
+
+    @cached_property
+    def catalog(self) -> Catalog:
+        """Load the chosen functions, telling the parent each file before it runs."""
+
+        def on_load(file: Path) -> None:
+            if self.pulse:
+                self.pulse.beat(str(LoadStep(str(file))))
+
+        catalog = load(roots_of(self.job), self._functions_to_load(), on_load, self.job.unloadable)
+        return _only_mine(catalog) if self.job.only_mine else catalog
+
+    def _functions_to_load(self) -> tuple[str, ...]:
+        outside = tuple(scan([Path(path) for path in self.job.implementations])[0]) if self.job.only_mine else ()
+        return self.job.selection.functions or outside
+
+    def plan(self, name: str, suite: Suite) -> list[Case]:
+        """Return the cases of a suite that are still to be measured, and note the plan as a whole."""
+        if self.job.selection.suites and name not in self.job.selection.suites:
+            return []
+        functions = list(self.catalog.functions.values())
+        preset, chosen = self.job.preset, self.job.selection
+        cases = [
+            case for case in plan(suite, preset, chosen, functions, self.devices) if not self.unavailable(case)
+        ]
+        self.suites[name], self.planned[name] = suite, cases
+        self.left_out += left_out_by_preset(name, suite, preset, chosen, functions, self.devices)
+        done = {slug for suite_name, slug in self.job.done if suite_name == name}
+        return [case for case in cases if case.slug not in done and not self.dropped(case)]
+
+    def block(self, name: str, case: Case) -> list[Case]:
+        """Return the cases that are compared with this one, itself included, less those that died before."""
+        return [other for other in self.planned[name] if other.block == case.block and not self.dropped(other)]
+
+    def blocks(self, name: str) -> int:
+        """Return how many blocks the suite has."""
+        return len({case.block for case in self.planned[name]})
+
+    def entry(self, case: Case) -> FunctionEntry:
+        """Return the function of a case."""
+        return self.catalog.functions[case.function]
+
+    def unavailable(self, case: Case) -> str:
+        """Return why a case cannot run on this machine; empty where it can."""
+        implementation = self.entry(case).implementations[case.implementation].implementation
+        return unavailable_reason(implementation, case.mode, case.device)
+
+    def dropped(self, case: Case) -> str:
+        """Return how an earlier case of the same implementation killed a process; empty where none did."""
+        return self.job.dropped.get(subject_key(case), "")
+
+    def remaining_s(self) -> float | None:
+        """Return the seconds until no further case is begun; None without a deadline."""
+        if self.job.deadline_s is None or self.job.started is None:
+            return None
+        return self.job.started + self.job.deadline_s - time.time()
+
+    def step(self, suite: str, case: Case, doing: str) -> None:
+        """Tell the parent what begins now."""
+        if self.pulse:
+            self.pulse.beat(str(CaseStep(suite, case, doing)))
+
+    def file(self, result: Record | Series) -> None:
+        """Append a record or a curve to the run folder, where there is one."""
+        if self.folder is None:
+            return
+        if isinstance(result, Record):
+            self.folder.append_record(result)
+        else:
+            self.folder.append_series(result)
+
+    def say(self, event: str, **fields: Any) -> None:
+        """Write an event to the journal, where there is one."""
+        if self.journal:
+            self.journal.write(event, **fields)
+
+    def availability_records(self) -> list[Record]:
+        """Return one record for each chosen implementation, mode and device that cannot run here."""
+        chosen = self.job.selection
+        records = []
+        for entry, mode, device in product(self.catalog.functions.values(), chosen.modes or MODES, self.devices):
+            for name, found in entry.implementations.items():
+                reason = unavailable_reason(found.implementation, mode, device)
+                if reason and (not chosen.implementations or name in chosen.implementations):
+                    case = Case(entry.name, name, mode, "", device, "", "", "")
+                    records.append(Record("catalog", case, AVAILABILITY.name, None, "", Verdict.UNAVAILABLE, reason))
+        return records
+
+
+def roots_of(job: Job) -> list[Path]:
+    """Return the folders that the job reads functions from.
+
+    The built-in ones are read even for `only_mine`, because a folder from outside may add to a built-in function.
+    """
+    return [builtin_folder("implementations"), *map(Path, job.implementations)]
+
+
+def _only_mine(catalog: Catalog) -> Catalog:
+    functions = {}
+    for name, entry in catalog.functions.items():
+        kept = {key: found for key, found in entry.implementations.items() if key == REFERENCE or not is_builtin(found.file)}
+        functions[name] = replace(entry, implementations=kept)
+    return replace(catalog, functions=functions)

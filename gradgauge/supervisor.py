@@ -1,0 +1,190 @@
+"""Run workers until the job is done: follow the journal, kill what hangs, charge a death to the case in hand."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from gradgauge.cases import Case
+from gradgauge.job import Job, subject_key
+from gradgauge.journal import JournalReader, Pulse
+from gradgauge.records import Record, Verdict
+from gradgauge.runs import RunFolder
+from gradgauge.steps import CaseStep, LoadStep, read_step
+
+POLL_S = 0.1
+
+
+class Refused(Exception):
+    """The worker will not do what was asked; the message names the offending value and the allowed ones."""
+
+
+class WorkerLost(Exception):
+    """A worker died outside of anybody's case; the message says where its output stands."""
+
+
+@dataclass
+class Progress:
+    """What the journal has told so far."""
+
+    plan: dict[str, Any] = field(default_factory=dict)
+    items: int = 0
+    done: list[tuple[str, str]] = field(default_factory=list)
+    left_out: list[dict[str, str]] = field(default_factory=list)
+    benchmarks: list[dict[str, Any]] = field(default_factory=list)
+    dropped: dict[str, str] = field(default_factory=dict)
+    unloadable: dict[str, str] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+    step: str = ""
+    finished: bool = False
+    status: int = 0
+
+    def take(self, event: Mapping[str, Any]) -> None:
+        """Take in one event of the journal."""
+        kind = event["event"]
+        if kind == "refused":
+            raise Refused(event["message"])
+        if kind == "planned":
+            self.plan = self.plan or dict(event)
+            self.plan["catalog"] = event["catalog"]
+            self.items = len(self.done) + int(event["items"])
+        elif kind == "item":
+            self.done.append((event["suite"], event["slug"]))
+            if event["outcome"] == "left out":
+                what = f"{event['suite']} · {event['slug']}"
+                self.left_out.append({"what": what, "reason": "the preset's time was used up"})
+        elif kind == "benchmark":
+            self.benchmarks.append(event["entry"])
+        elif kind == "finished":
+            self.finished, self.status = True, int(event["status"])
+
+
+def supervise(job: Job, folder: RunFolder, timeout_s: float, fresh_cache: Path | None, watch: Callable[[Progress], None]) -> Progress:
+    """Measure the job in as many workers as it takes, and return what they told.
+
+    watch: called several times a second. Raises Refused, or WorkerLost when a worker dies outside of any case.
+    A KeyboardInterrupt kills the worker and passes on.
+    """
+    progress = Progress()
+    reader = JournalReader(folder.journal_jsonl)
+    while not progress.finished:
+        left = replace(
+            job,
+            done=tuple(progress.done),
+            dropped=dict(progress.dropped),
+            unloadable=dict(progress.unloadable),
+        )
+        death = _follow_worker(left, folder, timeout_s, fresh_cache, progress, reader, watch)
+        if death:
+            _charge(death, Pulse(folder.pulse).read().step, folder, progress)
+    return progress
+
+
+def _follow_worker(
+    job: Job,
+    folder: RunFolder,
+    timeout_s: float,
+    fresh_cache: Path | None,
+    progress: Progress,
+    reader: JournalReader,
+    watch: Callable[[Progress], None],
+) -> str:
+    """Run one worker to its end; return how it died, empty when it finished."""
+    job.write(folder.job_json)
+    pulse = Pulse(folder.pulse)
+    pulse.beat("starting")
+    worker = _start(folder, fresh_cache)
+    beat, since, death = pulse.read(), time.monotonic(), ""
+    last = since
+    try:
+        while worker.poll() is None:
+            time.sleep(POLL_S)
+            now = time.monotonic()
+            for event in reader.news():
+                progress.take(event)
+            if progress.finished:
+                break
+            seen = pulse.read()
+            step = read_step(seen.step)
+            suite = step.suite if isinstance(step, CaseStep) else "starting"
+            progress.seconds[suite] = progress.seconds.get(suite, 0.0) + now - last
+            progress.step, last = seen.step, now
+            if seen.count != beat.count:
+                beat, since = seen, now
+            elif now - since > timeout_s:
+                death = f"took longer than --timeout {timeout_s:g} s and was killed"
+                break
+            watch(progress)
+    finally:
+        _kill(worker)
+    for event in reader.news():
+        progress.take(event)
+    if progress.finished:
+        return ""
+    return death or _name_death(worker.returncode)
+
+
+def _start(folder: RunFolder, fresh_cache: Path | None) -> subprocess.Popen[bytes]:
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST_")}
+    environment["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    package = str(Path(__file__).resolve().parent.parent)
+    environment["PYTHONPATH"] = os.pathsep.join(filter(None, [package, environment.get("PYTHONPATH", "")]))
+    if fresh_cache:
+        environment["TORCHINDUCTOR_CACHE_DIR"] = str(fresh_cache)
+        environment["GRADGAUGE_FRESH_CACHE"] = "1"
+    with folder.worker_log.open("ab") as log:
+        return subprocess.Popen(  # noqa: S603
+            [sys.executable, "-m", "gradgauge.worker", str(folder.job_json)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env=environment,
+            start_new_session=True,
+        )
+
+
+def _kill(worker: subprocess.Popen[bytes]) -> None:
+    """End the worker and whatever it started (compilers among them)."""
+    if os.name == "posix":
+        try:
+            os.killpg(worker.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+    else:
+        worker.kill()
+    worker.wait()
+
+
+def _name_death(returncode: int) -> str:
+    if returncode < 0:
+        name = signal.Signals(-returncode).name if -returncode in set(signal.Signals) else f"signal {-returncode}"
+        hint = ", which the kernel sends when memory is exhausted" if name == "SIGKILL" else ""
+        return f"killed the process ({name}{hint})"
+    return f"ended the process with status {returncode}"
+
+
+def _charge(death: str, step_text: str, folder: RunFolder, progress: Progress) -> None:
+    step = read_step(step_text)
+    if isinstance(step, LoadStep):
+        progress.unloadable[step.file] = f"loading it {death}"
+    elif isinstance(step, CaseStep) and subject_key(step.case) not in progress.dropped:
+        detail = f"{death} while {step.doing}"
+        folder.append_record(_crash_record(step.suite, step.case, detail, progress))
+        progress.done.append((step.suite, step.case.slug))
+        progress.dropped[subject_key(step.case)] = detail
+        what = f"everything else of {step.case.function} · {step.case.implementation} on {step.case.device}"
+        progress.left_out.append({"what": what, "reason": f"{step.suite} {step.case.slug} {detail}"})
+    else:
+        raise WorkerLost(f"the measuring process {death} while {step_text or 'starting'}; its output: {folder.worker_log}")
+
+
+def _crash_record(suite: str, case: Case, detail: str, progress: Progress) -> Record:
+    metric, unit = progress.plan["first_metrics"][suite]
+    return Record(suite, case, metric, None, unit, Verdict.CRASHED, f"{case.implementation} · {case.mode} {detail}")

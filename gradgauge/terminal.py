@@ -1,0 +1,112 @@
+"""What the terminal shows: progress while measuring, tables for `list` and `show`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress as Bar, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from gradgauge.steps import CaseStep, LoadStep, read_step
+from gradgauge.supervisor import Progress
+
+
+@contextmanager
+def progress_display(console: Console, limit_s: float | None) -> Iterator[Callable[[Progress], None]]:
+    """Yield a function that shows the case in hand, how many are done, and the time left.
+
+    limit_s: the preset's limit, which bounds the estimate. Where the console is no terminal, one line every 10 seconds.
+    """
+    started = time.monotonic()
+    if not console.is_terminal:
+        yield _line_printer(console, started, limit_s)
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), MofNCompleteColumn(), TimeElapsedColumn())
+    with Bar(*columns, TextColumn("{task.fields[left]}"), console=console, transient=True) as bar:
+        task = bar.add_task("starting", total=None, left="")
+
+        def show(progress: Progress) -> None:
+            left = time_left(len(progress.done), progress.items, time.monotonic() - started, limit_s)
+            total = progress.items or None
+            bar.update(task, description=escape(_in_hand(progress)), completed=len(progress.done), total=total, left=left)
+
+        yield show
+
+
+def _line_printer(console: Console, started: float, limit_s: float | None) -> Callable[[Progress], None]:
+    shown = started
+
+    def show(progress: Progress) -> None:
+        nonlocal shown
+        now = time.monotonic()
+        if now - shown >= 10.0:
+            shown = now
+            left = time_left(len(progress.done), progress.items, now - started, limit_s)
+            line = f"{now - started:4.0f} s  {len(progress.done)}/{progress.items} cases  {left}  {_in_hand(progress)}"
+            console.print(escape(line), highlight=False, soft_wrap=True)
+
+    return show
+
+
+def time_left(done: int, items: int, elapsed_s: float, limit_s: float | None) -> str:
+    """Return the time left in words: by the pace so far, and no more than the limit leaves.
+
+    >>> time_left(done=10, items=40, elapsed_s=20.0, limit_s=None)
+    '~60 s left'
+    """
+    if not done or not items:
+        return f"at most {limit_s - elapsed_s:.0f} s left" if limit_s and limit_s > elapsed_s else ""
+    estimate = elapsed_s / done * (items - done)
+    if limit_s is not None:
+        estimate = max(0.0, min(estimate, limit_s - elapsed_s))
+    return f"~{estimate:.0f} s left"
+
+
+def _in_hand(progress: Progress) -> str:
+    step = read_step(progress.step)
+    if isinstance(step, CaseStep):
+        case = step.case
+        return f"{step.suite} {case.function} · {case.technique} · {case.pass_} · {case.dtype} · {case.shape}"
+    return f"loading {step.file}" if isinstance(step, LoadStep) else progress.step or "starting"
+
+
+def catalog_table(catalog: dict[str, Any]) -> Table:
+    """Return the table of functions × implementations × modes with availability and convention."""
+    table = Table(title=None, show_lines=False, header_style="bold")
+    for column in ("function", "implementation", "eager", "compiled", "at kinks", "what it is"):
+        table.add_column(column, overflow="fold")
+    for function, entry in catalog["functions"].items():
+        for index, (name, found) in enumerate(entry["implementations"].items()):
+            marks = [_mark(found["modes"][mode]) for mode in ("eager", "compiled")]
+            convention = ", ".join(f"{slope:g} at {kink}" for kink, slope in found["convention"].items())
+            summary = found["summary"] + ("".join(f" Expected to fail: {key}." for key in found["expected_fail"]))
+            cells = [function if index == 0 else "", name, *marks, convention, summary]
+            table.add_row(*map(escape, cells), end_section=index == len(entry["implementations"]) - 1)
+    return table
+
+
+def _mark(mode: dict[str, Any]) -> str:
+    return "yes" if mode["available"] else f"no: {mode['reason']}"
+
+
+def specification_lines(name: str, entry: dict[str, Any]) -> list[str]:
+    """Return what `gradgauge show` prints of a function."""
+    lines = [f"{name}({', '.join(entry['inputs'])})", entry["summary"], "", "formula", *_indent(entry["formula"])]
+    lines += ["derivative", *_indent(entry["derivative"]), "source", *_indent(entry["source"])]
+    kinks = [f"{kink['name']}: slopes {kink['slopes']}" if kink["slopes"] else kink["name"] for kink in entry["kinks"]]
+    lines += ["kinks", *_indent("\n".join(kinks) or "none")]
+    budgets = f"values {entry['value_budget_ulp']:g} ulp, gradients {entry['gradient_budget_ulp']:g} ulp"
+    lines += ["error budgets", *_indent(budgets), "implementations"]
+    for technique, found in entry["implementations"].items():
+        lines += _indent(f"{technique}: {found['summary']}")
+        lines += _indent("\n".join(f"  expected to fail {key}: {why}" for key, why in found["expected_fail"].items()))
+    return lines
+
+
+def _indent(text: str) -> list[str]:
+    return [f"    {line}" for line in text.strip("\n").splitlines()]

@@ -1,0 +1,100 @@
+"""The child process that measures: `python -m gradgauge.worker JOB`. It may die at any moment; its journal does not."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from gradgauge.catalog import builtin_folder
+from gradgauge.job import Job
+from gradgauge.journal import Journal, Pulse
+from gradgauge.runs import RunFolder
+
+OWN_CONFIG = """[pytest]
+filterwarnings = default
+"""
+
+
+def main(job_file: Path) -> int:
+    """Measure what the job asks for; return 0 when the session ran to its end, whatever the verdicts are."""
+    _die_first()
+    job = Job.read(job_file)
+    folder = RunFolder(Path(job.run))
+    journal = Journal(folder.journal_jsonl)
+    pulse = Pulse(folder.pulse)
+    pulse.beat("importing torch")
+    try:
+        status = _measure(job, folder, journal, pulse)
+    except _refusals() as refusal:
+        journal.write("refused", message=str(refusal))
+        return 0
+    journal.write("finished", status=status)
+    return 0
+
+
+def _measure(job: Job, folder: RunFolder, journal: Journal, pulse: Pulse) -> int:
+    import torch  # noqa: PLC0415  (only after the first beat, so that the parent sees a sign of life)
+
+    from gradgauge.session import Session  # noqa: PLC0415
+
+    if job.threads:
+        torch.set_num_threads(job.threads)
+    session = Session(job, folder, journal, pulse)
+    journal.write("loading")
+    assert session.devices
+    assert session.catalog
+    return int(pytest.main(_arguments(folder), plugins=[_Announcer(session)]))
+
+
+def _refusals() -> tuple[type[Exception], ...]:
+    from gradgauge.catalog import UnreadablePath  # noqa: PLC0415
+    from gradgauge.devices import UnknownDevice  # noqa: PLC0415
+
+    return (UnknownDevice, UnreadablePath)
+
+
+def _arguments(folder: RunFolder) -> list[str]:
+    """Return pytest's arguments: this project's plugin and pytest-benchmark, nothing of the caller's configuration."""
+    config = folder.path / "pytest.ini"
+    config.write_text(OWN_CONFIG, encoding="utf-8")
+    suites = sorted(str(file) for file in builtin_folder("suites").resolve().glob("*.py") if file.name[0] not in "_.")
+    own = ["-c", str(config), "--rootdir", str(folder.path), "--noconftest", "--import-mode=importlib"]
+    plugins = ["-p", "pytest_benchmark.plugin", "-p", "gradgauge.plugin", "-p", "no:cacheprovider"]
+    return [*own, *plugins, "-q", "--benchmark-quiet", *suites]
+
+
+class _Announcer:
+    """Hands the session to the plugin, and tells the parent the plan before the first case runs."""
+
+    def __init__(self, session: object) -> None:
+        self.session = session
+
+    def pytest_configure(self, config: pytest.Config) -> None:
+        """Put the session where the plugin looks for it."""
+        from gradgauge.plugin import SESSION  # noqa: PLC0415
+
+        config.stash[SESSION] = self.session  # type: ignore[assignment]
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Announce the plan."""
+        from gradgauge.announcement import announce  # noqa: PLC0415
+
+        announce(self.session, items=len(session.items))  # type: ignore[arg-type]
+
+
+def _die_first() -> None:
+    # Where memory runs out, the kernel shall take this process and not the parent that reports on it.
+    try:
+        Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
+    except OSError:
+        return
+
+
+if __name__ == "__main__":
+    os.environ.pop("PYTEST_ADDOPTS", None)
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    sys.exit(main(Path(sys.argv[1])))
