@@ -144,14 +144,14 @@ def _finiteness(
     got: Tensor, low: Tensor, high: Tensor, compared: Tensor, dtype: torch.dtype
 ) -> tuple[Tensor, Tensor]:
     """Return where finiteness differs from the oracle's as the dtype would hold it, and where both are finite."""
-    stored_low, stored_high = low.to(dtype).double(), high.to(dtype).double()
-    alike = (got.isnan() & stored_low.isnan()) | (got == stored_low) | (got == stored_high)
-    alike |= got.isfinite() & stored_low.isfinite() & stored_high.isfinite()
+    stored_low = low.to(dtype).double()
+    stored_high = stored_low if high is low else high.to(dtype).double()
+    both = got.isfinite() & stored_low.isfinite() & stored_high.isfinite()
+    alike = both | (got == stored_low) | (got == stored_high) | (got.isnan() & stored_low.isnan())
     # On the brink of overflow a rounding decides between the largest finite value and infinity.
     brink = torch.finfo(dtype).max * (1 - 8 * torch.finfo(dtype).eps)
     alike |= (got.abs() >= brink) & (high.abs() >= brink) & (got.sign() == high.sign())
-    both = got.isfinite() & stored_low.isfinite() & stored_high.isfinite() & compared
-    return ~alike & compared, both
+    return ~alike & compared, both & compared
 
 
 def _summarize(

@@ -11,9 +11,8 @@ from gradgauge.session import Session
 
 
 def announce(session: Session, items: int) -> None:
-    """Write the `planned` event; a first worker also files what cannot run on this machine."""
-    first = not (session.job.done or session.job.dropped or session.job.unloadable)
-    if first:
+    """Write the `planned` event; the first also files what cannot run on this machine."""
+    if session.folder and not session.folder.records_jsonl.exists():
         for record in session.availability_records():
             session.file(record)
     metrics = {AVAILABILITY.name: AVAILABILITY} | {
@@ -31,3 +30,5 @@ def announce(session: Session, items: int) -> None:
         planned=[{"suite": name, **case.to_json()} for name, cases in session.planned.items() for case in cases],
         left_out=session.left_out,
     )
+    if session.folder:
+        session.ahead.start(session.folder.job_json, session.planned.get("gradients", []))

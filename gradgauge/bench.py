@@ -7,6 +7,7 @@ import platform
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
@@ -125,13 +126,20 @@ def _describe_plan(progress: Progress) -> dict[str, Any]:
 
 def _close(folder: RunFolder, description: dict[str, Any], progress: Progress, *, complete: bool) -> None:
     described = description | _describe_plan(progress)
-    described["left_out"] = [*described["left_out"], *progress.left_out]
+    described["left_out"] = [*described["left_out"], *progress.left_out, *_unreached(progress)]
     described["phases_s"] = {name: round(seconds, 3) for name, seconds in progress.seconds.items()}
     described |= {"end": _now(), "complete": complete}
     folder.write_description(described)
     write_benchmark_json(folder.benchmark_json, progress.benchmarks)
     for scratch in (folder.job_json, folder.pulse, folder.path / "pytest.ini"):
         scratch.unlink(missing_ok=True)
+
+
+def _unreached(progress: Progress) -> list[dict[str, str]]:
+    """Return what time did not suffice for, a line for each suite, function, mode and shape."""
+    groups = Counter((suite, case.function, case.mode, case.dtype, case.shape) for suite, case in progress.unreached)
+    reason = "the preset's time was used up"
+    return [{"what": f"{' · '.join(group)}: {count} cases", "reason": reason} for group, count in groups.items()]
 
 
 def _problems(folder: RunFolder, progress: Progress) -> tuple[str, ...]:

@@ -140,11 +140,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; exit 0 fine, 1 a measured failure, 2 wrong usage or input, 130 interrupted."""
     try:
         status = app(list(arguments) if arguments is not None else None, standalone_mode=False)
-    except KeyboardInterrupt:
-        _complain("interrupted; what was measured is kept, `gradgauge report RUN` shows it")
-        sys.exit(INTERRUPTED)
-    except typer.Abort:
-        sys.exit(INTERRUPTED)
+    except (KeyboardInterrupt, typer.Abort):
+        status = INTERRUPTED
     except (Usage, UnreadablePath, UnreadableRun, Refused) as error:
         _complain(str(error))
         sys.exit(USAGE)
@@ -154,6 +151,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except _click_error() as error:
         _complain(error.format_message())
         sys.exit(USAGE)
+    if status == INTERRUPTED:  # newer versions of typer return it instead of raising
+        _complain("interrupted; what was measured is kept, `gradgauge report RUN` shows it")
     sys.exit(status if isinstance(status, int) else FINE)
 
 

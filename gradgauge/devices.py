@@ -30,11 +30,11 @@ def choose_devices(chosen: tuple[str, ...], available: tuple[str, ...]) -> tuple
     """
     if not chosen:
         return available[:2]
-    named = tuple(dict.fromkeys(device if device == "cpu" or ":" in device else f"{device}:0" for device in chosen))
-    for given, device in zip(chosen, named, strict=False):
+    named = {given: given if given == "cpu" or ":" in given else f"{given}:0" for given in chosen}
+    for given, device in named.items():
         if device not in available:
             raise UnknownDevice(f"--device {given!r} is not on this machine, which has: {', '.join(available)}")
-    return named
+    return tuple(dict.fromkeys(named.values()))
 
 
 def synchronize(device: str) -> None:

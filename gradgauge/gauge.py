@@ -38,6 +38,9 @@ class BlockMemory:
         return value
 
     def _forget(self) -> None:
+        if self._key is None:
+            # What was imported by now stays: without this every collection walks all of torch, a quarter of a second.
+            gc.freeze()
         self._values.clear()
         forget_compiled()
         gc.collect()
@@ -83,7 +86,7 @@ class Gauge:
         preset = self.session.job.preset
         suite = self.session.suites[self.suite]
         share = suite.budget_s.get(preset, 3.0 * self.session.blocks(self.suite)) / self.session.blocks(self.suite)
-        remaining = self.session.remaining_s()
+        remaining = self.session.remaining_s(self.suite)
         return share if remaining is None else max(0.0, min(share, remaining))
 
     def once_per_block(self, name: str, build: Callable[[], T]) -> T:

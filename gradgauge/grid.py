@@ -41,16 +41,23 @@ class Suite:
     """A question, the metrics that answer it, and the cases of each preset.
 
     order: suites run in ascending order, so that nothing is timed before its agreement is known.
+    until: the share of the preset's time after which no further case of the suite is begun, so that later suites
+        get theirs.
     budget_s: preset → seconds that all blocks of the suite may share; a preset not named sets no bound.
     with_reference: the reference in eager mode belongs to every block, whatever the user chose.
+    eager_first: nothing compiled is begun before all that is eager is done.
+    timed: reads a clock, so nothing else may run on the machine meanwhile.
     """
 
     question: str
     metrics: tuple[Metric, ...]
     sweeps: Mapping[str, tuple[Sweep, ...]]
     order: int = 100
+    until: float = 1.0
     budget_s: Mapping[str, float] = field(default_factory=dict)
     with_reference: bool = False
+    eager_first: bool = False
+    timed: bool = False
 
 
 @dataclass(frozen=True)
@@ -89,7 +96,9 @@ def plan(
             for device in devices:
                 ranked += list(_cases(entry, sweep, shapes, selection, device, suite.with_reference))
     unique = dict.fromkeys(case for _, case in sorted(ranked, key=lambda pair: pair[0]))
-    return by_block(unique)
+    if not suite.eager_first:
+        return by_block(unique)
+    return [case for mode in MODES for case in by_block(case for case in unique if case.mode == mode)]
 
 
 def by_block(cases: Iterable[Case]) -> list[Case]:

@@ -31,7 +31,8 @@ class Disagreed(Exception):
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Module | None:
     """Collect the files of `suites/`, which are named after their question rather than `test_*.py`."""
-    if file_path.suffix == ".py" and file_path.parent == builtin_folder("suites").resolve():
+    named = parent.session.isinitpath(file_path)  # pytest collects these itself, and would so twice
+    if file_path.suffix == ".py" and not named and file_path.parent == builtin_folder("suites").resolve():
         return pytest.Module.from_parent(parent, path=file_path)
     return None
 
@@ -64,8 +65,12 @@ def gauge(request: pytest.FixtureRequest) -> Iterator[Gauge]:
     session = _session(config)
     memory = config.stash.setdefault(MEMORY, BlockMemory())
     name = _suite_name(request.module)
-    left_s = session.remaining_s()
-    if left_s is not None and left_s <= 0:
+    if session.suites[name].timed:
+        session.ahead.stop()
+    left_s = session.remaining_s(name)
+    reached = (left_s is None or left_s > 0) and not session.is_unchecked(case)
+    session.note_checked(case, reached=reached)
+    if not reached:
         session.say("item", suite=name, case=case.to_json(), slug=case.slug, outcome="left out")
         pytest.skip("the preset's time is used up")
     gauge = Gauge(session, name, case, memory)

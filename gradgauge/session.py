@@ -9,6 +9,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+from gradgauge.ahead import CompileAhead
 from gradgauge.cases import MODES, REFERENCE, Case
 from gradgauge.catalog import Catalog, FunctionEntry, builtin_folder, is_builtin, load, scan
 from gradgauge.devices import available_devices, choose_devices, unavailable_reason
@@ -31,6 +32,9 @@ class Session:
     planned: dict[str, list[Case]] = field(default_factory=dict)
     left_out: list[dict[str, str]] = field(default_factory=list)
     suites: dict[str, Suite] = field(default_factory=dict)
+    checked: set[str] = field(default_factory=set)
+    unchecked: set[str] = field(default_factory=set)
+    ahead: CompileAhead = field(default_factory=CompileAhead)
 
     @cached_property
     def devices(self) -> tuple[str, ...]:
@@ -67,8 +71,9 @@ class Session:
         return [case for case in cases if case.slug not in done and not self.dropped(case)]
 
     def block(self, name: str, case: Case) -> list[Case]:
-        """Return the cases that are compared with this one, itself included, less those that died before."""
-        return [other for other in self.planned[name] if other.block == case.block and not self.dropped(other)]
+        """Return the cases that are compared with this one, itself included, less those that may not run any more."""
+        alike = [other for other in self.planned[name] if other.block == case.block]
+        return [other for other in alike if not self.dropped(other) and not self.is_unchecked(other)]
 
     def blocks(self, name: str) -> int:
         """Return how many blocks the suite has."""
@@ -87,11 +92,22 @@ class Session:
         """Return how an earlier case of the same implementation killed a process; empty where none did."""
         return self.job.dropped.get(subject_key(case), "")
 
-    def remaining_s(self) -> float | None:
-        """Return the seconds until no further case is begun; None without a deadline."""
+    def note_checked(self, case: Case, *, reached: bool) -> None:
+        """Remember whether time sufficed for a case of the suite that is in hand."""
+        (self.checked if reached else self.unchecked).add(_technique_key(case))
+
+    def is_unchecked(self, case: Case) -> bool:
+        """Whether an earlier suite had no time for the technique at all: then later ones leave it out, too.
+
+        What nobody has seen agree is not timed.
+        """
+        return _technique_key(case) in self.unchecked - self.checked
+
+    def remaining_s(self, name: str) -> float | None:
+        """Return the seconds until no further case of the suite is begun; None without a deadline."""
         if self.job.deadline_s is None or self.job.started is None:
             return None
-        return self.job.started + self.job.deadline_s - time.time()
+        return self.job.started + self.job.deadline_s * self.suites[name].until - time.time()
 
     def step(self, suite: str, case: Case, doing: str) -> None:
         """Tell the parent what begins now."""
@@ -123,6 +139,10 @@ class Session:
                     case = Case(entry.name, name, mode, "", device, "", "", "")
                     records.append(Record("catalog", case, AVAILABILITY.name, None, "", Verdict.UNAVAILABLE, reason))
         return records
+
+
+def _technique_key(case: Case) -> str:
+    return f"{subject_key(case)}/{case.mode}"
 
 
 def roots_of(job: Job) -> list[Path]:

@@ -38,6 +38,7 @@ class Progress:
     items: int = 0
     done: list[tuple[str, str]] = field(default_factory=list)
     left_out: list[dict[str, str]] = field(default_factory=list)
+    unreached: list[tuple[str, Case]] = field(default_factory=list)
     benchmarks: list[dict[str, Any]] = field(default_factory=list)
     dropped: dict[str, str] = field(default_factory=dict)
     unloadable: dict[str, str] = field(default_factory=dict)
@@ -58,8 +59,7 @@ class Progress:
         elif kind == "item":
             self.done.append((event["suite"], event["slug"]))
             if event["outcome"] == "left out":
-                what = f"{event['suite']} · {event['slug']}"
-                self.left_out.append({"what": what, "reason": "the preset's time was used up"})
+                self.unreached.append((event["suite"], Case.from_json(event["case"])))
         elif kind == "benchmark":
             self.benchmarks.append(event["entry"])
         elif kind == "finished":

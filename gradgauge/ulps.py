@@ -19,7 +19,9 @@ def ulp(scale: Tensor, dtype: torch.dtype) -> Tensor:
     info = torch.finfo(dtype)
     magnitude = scale.detach().double().abs().clamp(max=info.max)
     # frexp gives m·2^e with ½ ≤ m < 1, so the spacing at the scale is eps·2^(e−1).
-    exponent = torch.frexp(magnitude).exponent.clamp(min=int(math.log2(info.smallest_normal)) + 1)
+    least = int(math.log2(info.smallest_normal)) + 1
+    # frexp(0) has the exponent 0, as 0.5 has.
+    exponent = torch.where(magnitude == 0, least, torch.frexp(magnitude).exponent.clamp(min=least))
     spacing = torch.ldexp(torch.full_like(magnitude, info.eps), exponent - 1)
     return torch.where(magnitude.isnan(), magnitude, spacing)
 

@@ -46,7 +46,10 @@ def _measure(job: Job, folder: RunFolder, journal: Journal, pulse: Pulse) -> int
     journal.write("loading")
     assert session.devices
     assert session.catalog
-    return int(pytest.main(_arguments(folder), plugins=[_Announcer(session)]))
+    try:
+        return int(pytest.main(_arguments(folder), plugins=[_Announcer(session)]))
+    finally:
+        session.ahead.stop()
 
 
 def _refusals() -> tuple[type[Exception], ...]:

@@ -77,6 +77,8 @@ SUITE = Suite(
     metrics=(*JUDGED, TAIL_ULP, ERROR_RATIO, KINK_SLOPE),
     sweeps={"quick": QUICK, "standard": STANDARD, "full": FULL},
     order=10,
+    eager_first=True,
+    until=0.7,
 )
 
 

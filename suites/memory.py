@@ -28,6 +28,8 @@ SUITE = Suite(
         "full": (Sweep(PASSES, dtypes=("float32", "bfloat16")),),
     },
     order=20,
+    eager_first=True,
+    until=0.8,
 )
 
 

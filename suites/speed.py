@@ -34,6 +34,7 @@ SUITE = Suite(
     order=30,
     budget_s={"quick": 9.0, "standard": 100.0},
     with_reference=True,
+    timed=True,
 )
 
 

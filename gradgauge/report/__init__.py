@@ -19,8 +19,8 @@ def write_report(folder: RunFolder, target: Path | None = None) -> Path:
     target: by default the run folder's own `report.html`.
     Raises UnreadableRun, naming file and key, where the folder's contents are not what a run holds.
     """
-    from gradgauge.report.data import RunData  # noqa: PLC0415  (start-up of the command line)
-    from gradgauge.report.page import render_page  # noqa: PLC0415
+    from gradgauge.report.data import RunData
+    from gradgauge.report.page import render_page
 
     page = render_page(RunData.load(folder))
     target = target or folder.report_html
@@ -35,7 +35,7 @@ def summary_lines(folder: RunFolder) -> list[str]:
 
     Raises UnreadableRun as `write_report` does.
     """
-    from gradgauge.report.data import RunData  # noqa: PLC0415
-    from gradgauge.report.summary import terminal_lines  # noqa: PLC0415
+    from gradgauge.report.data import RunData
+    from gradgauge.report.summary import terminal_lines
 
     return terminal_lines(RunData.load(folder))

@@ -76,9 +76,7 @@ def expected_reasons(run: RunData, function: str, implementation: str) -> list[s
 
 
 def _standing(function: str, technique: str, records: list[Record]) -> Standing:
-    expected = [
-        record for record in records if record.verdict is Verdict.EXPECTED_FAIL and record.suite == "gradients"
-    ]
+    expected = [record for record in records if record.verdict is Verdict.EXPECTED_FAIL and record.suite == "gradients"]
     failed = [record for record in records if record.verdict is Verdict.FAIL]
     crashed = [record for record in records if record.verdict is Verdict.CRASHED]
     checked = any(record.suite == "gradients" and record.verdict in _JUDGED for record in records)

@@ -44,9 +44,7 @@ def examine(curve: Series, reference: Series | None, kinks: tuple[float, ...] = 
     finite = [abs(y) for y in known.values() if not math.isnan(y)]
     floor = min(1.0, max(finite, default=0.0))
     lost = [math.isnan(y) for _, y in points]
-    off = [
-        not math.isnan(y) and x not in kinks and _differs(y, known.get(x, math.nan), floor) for x, y in points
-    ]
+    off = [not math.isnan(y) and x not in kinks and _differs(y, known.get(x, math.nan), floor) for x, y in points]
     xs = [x for x, _ in points]
     return CurveFinding(_runs(xs, lost), _runs(xs, off))
 
@@ -67,7 +65,7 @@ def _runs(xs: list[float], flags: list[bool]) -> tuple[Range, ...]:
 
 def _ranges(ranges: tuple[Range, ...]) -> str:
     shown = [f"x = {_short(low)}" if low == high else f"{_short(low)} ≤ x ≤ {_short(high)}" for low, high in ranges]
-    return listed(shown) if len(shown) <= 4 else f"{len(shown)} ranges from {shown[0]} to {shown[-1]}"  # noqa: PLR2004
+    return listed(shown) if len(shown) <= 4 else f"{len(shown)} ranges from {shown[0]} to {shown[-1]}"
 
 
 def _short(value: float) -> str:

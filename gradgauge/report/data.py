@@ -48,13 +48,12 @@ class RunData:
         Columns: suite, the case's eight axes (`pass`, not `pass_`), technique, elements, labels (a dict),
         label_text, metric, value, unit, low, high, samples, verdict (text), detail.
         """
-        import pandas as pd  # noqa: PLC0415  (the terminal's summary does without)
+        import pandas as pd
 
         rows = [self._row(record) for record in self.records]
-        columns = (
-            "suite function implementation mode pass device dtype shape layout technique elements labels label_text "
-            "metric value unit low high samples verdict detail"
-        ).split()
+        axes = ("function", "implementation", "mode", "pass", "device", "dtype", "shape", "layout")
+        figures = ("metric", "value", "unit", "low", "high", "samples", "verdict", "detail")
+        columns = ("suite", *axes, "technique", "elements", "labels", "label_text", *figures)
         frame = pd.DataFrame(rows, columns=columns)
         numeric = ["elements", "value", "low", "high", "samples"]
         return frame.assign(**{name: pd.to_numeric(frame[name]).astype(float) for name in numeric})

@@ -164,7 +164,7 @@ def _function(name: str, entry: Node) -> FunctionEntry:
 
 def _kink(entry: Node) -> KinkEntry:
     slopes = [slope for item in entry["slopes"].elements() if (slope := item.number()) is not None]
-    pair = (slopes[0], slopes[1]) if len(slopes) == 2 else None  # noqa: PLR2004
+    pair = (slopes[0], slopes[1]) if len(slopes) == 2 else None
     return KinkEntry(entry["name"].text(), entry["point"].number(), pair)
 
 
@@ -199,7 +199,7 @@ def _scalar_text(node: Node) -> str:
     return "" if node.value is None else clean(str(node.value))
 
 
-def _cleaned(value: Any) -> Any:  # noqa: ANN401  (JSON, shown as it stands)
+def _cleaned(value: Any) -> Any:
     if isinstance(value, dict):
         return {clean(key): _cleaned(item) for key, item in value.items()}
     if isinstance(value, list):

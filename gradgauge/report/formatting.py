@@ -22,17 +22,17 @@ def quantity(value: float | None, unit: str) -> str:
     """
     if value is None:
         return MISSING
-    match unit:
-        case "s":
-            return time(value)
-        case "byte" | "bytes" | "B":
-            return size(value)
-        case "ratio":
-            return ratio(value)
-        case "" | "count" | "1":
-            return number(value)
-        case _:
-            return f"{number(value)} {unit}"
+    scaled = {
+        "s": time,
+        "byte": size,
+        "bytes": size,
+        "B": size,
+        "ratio": ratio,
+        "ulp": ulps,
+        "": number,
+        "count": number,
+    }
+    return scaled[unit](value) if unit in scaled else f"{number(value)} {unit}"
 
 
 def interval(low: float | None, high: float | None, unit: str) -> str:
@@ -82,20 +82,20 @@ def size(value_bytes: float) -> str:
     ('512 B', '4.0 KiB', '1.0 MiB', '0 B', '4.5 B')
     """
     scaled, unit = value_bytes, 0
-    while round(abs(scaled), 1) >= 1024 and unit < len(_BYTE_UNITS) - 1:  # noqa: PLR2004
+    while round(abs(scaled), 1) >= 1024 and unit < len(_BYTE_UNITS) - 1:
         scaled, unit = scaled / 1024, unit + 1
     if unit == 0:
-        return f"{scaled:.3g} B" if scaled != int(scaled) else f"{int(scaled)} B"
+        return f"{scaled:.3g} B" if scaled != int(scaled) else f"{int(scaled):,} B"
     return f"{scaled:,.1f} {_BYTE_UNITS[unit]}"
 
 
 def ratio(value: float) -> str:
     """Return a factor.
 
-    >>> ratio(0.4249), ratio(2.0), ratio(12.34), ratio(134.2)
-    ('0.42×', '2.00×', '12.3×', '134×')
+    >>> ratio(0.4249), ratio(0.04752), ratio(2.0), ratio(12.34), ratio(134.2)
+    ('0.42×', '0.048×', '2.00×', '12.3×', '134×')
     """
-    return f"{_digits(value)}×" if abs(value) >= 0.1 or value == 0 else f"{number(value)}×"  # noqa: PLR2004
+    return f"{_digits(value)}×" if abs(value) >= 0.1 or value == 0 else f"{number(float(f'{value:.2g}'))}×"
 
 
 def number(value: float) -> str:
@@ -105,12 +105,21 @@ def number(value: float) -> str:
     ('1,048,576', '0.5', '3.6 × 10¹⁰', '5.5 × 10⁻⁴²', '0', '1.235')
     """
     if isinstance(value, int) or value.is_integer():
-        if abs(value) < 1e9:  # noqa: PLR2004
+        if abs(value) < 1e9:
             return f"{int(value):,}"
         return _power_of_ten(float(value))
     if _PLAIN_ABOVE <= abs(value) < _PLAIN_BELOW:
-        return f"{value:.4g}" if abs(value) < 1e4 else f"{value:,.0f}"  # noqa: PLR2004
+        return f"{value:.4g}" if abs(value) < 1e4 else f"{value:,.0f}"
     return _power_of_ten(value)
+
+
+def ulps(value: float) -> str:
+    """Return an error in units in the last place; where it is large, only its size matters.
+
+    >>> ulps(0.5), ulps(3), ulps(16_800_000)
+    ('0.5 ulp', '3 ulp', '1.68 × 10⁷ ulp')
+    """
+    return f"{_power_of_ten(value) if abs(value) >= _PLAIN_BELOW else number(value)} ulp"
 
 
 def compact(value: float) -> str:
@@ -119,7 +128,7 @@ def compact(value: float) -> str:
     >>> compact(65536), compact(1000000), compact(300), compact(1500)
     ('2¹⁶', '1 M', '300', '1.5 k')
     """
-    if value >= 1024 and float(value).is_integer() and int(value) & (int(value) - 1) == 0:  # noqa: PLR2004
+    if value >= 1024 and float(value).is_integer() and int(value) & (int(value) - 1) == 0:
         return "2" + str(int(math.log2(value))).translate(_SUPERSCRIPT)
     for scale, symbol in _COUNT_UNITS:
         if value >= scale:
@@ -134,6 +143,16 @@ def plural(count: int, noun: str, many: str = "") -> str:
     ('1 record', '1,200 records', '2 cases fail')
     """
     return f"{count:,} {noun if count == 1 else many or noun + 's'}"
+
+
+def shortened(text: str, most: int) -> str:
+    """Return the text, its middle left out where it is longer than `most` characters.
+
+    >>> shortened("where · eager", 20), shortened("a_very_long_name · compiled", 20)
+    ('where · eager', 'a_very_lo…· compiled')
+    """
+    head = most // 2 - 1
+    return text if len(text) <= most else f"{text[:head]}…{text[head + 1 - most :]}"
 
 
 def listed(names: list[str], last: str = "and") -> str:
@@ -152,7 +171,7 @@ def _time_scale(magnitude_s: float) -> tuple[float, str]:
 
 def _digits(value: float) -> str:
     rounded = abs(float(f"{value:.3g}"))
-    decimals = 2 if rounded < 10 else 1 if rounded < 100 else 0  # noqa: PLR2004
+    decimals = 2 if rounded < 10 else 1 if rounded < 100 else 0
     return f"{value:,.{decimals}f}"
 
 

@@ -161,11 +161,7 @@ def recommendations(run: RunData) -> list[Recommendation]:
                 Recommendation(
                     purpose,
                     alike,
-                    tuple(
-                        name
-                        for name in alike[0].names
-                        if standing[place.function, name].status is Status.UNCHECKED
-                    ),
+                    tuple(name for name in alike[0].names if standing[place.function, name].status is Status.UNCHECKED),
                 )
                 for alike in _neighbours(here)
             )

@@ -10,7 +10,7 @@ from typing import Any
 
 from gradgauge.runs import UnreadableRun
 
-# Control characters and lone surrogates are legal in JSON and illegal in XML and UTF-8; U+E000 is ours (blocks.ID_TOKEN).
+# Control characters and lone surrogates are legal in JSON and illegal in XML and UTF-8; U+E000 is blocks.ID_TOKEN.
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ue000\ufdd0-\ufdef\ufffe\uffff]")
 
 _EXACT_IN_FLOAT = 2**53

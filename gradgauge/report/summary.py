@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from gradgauge.records import Record, Verdict
 from gradgauge.report.agreement import Status, expected_reasons, failures, standings
 from gradgauge.report.data import RunData
-from gradgauge.report.formatting import listed, plural
+from gradgauge.report.formatting import listed, plural, shortened
 from gradgauge.report.ranking import recommendations
 
 MAX_LINES = 20
 _MAX_PROBLEM_LINES = 7
+_MAX_LENGTH = 400
 
 
 @dataclass(frozen=True)
@@ -101,8 +102,9 @@ def not_run(run: RunData) -> list[Remark]:
 
 def unchecked(run: RunData) -> list[str]:
     """Return the techniques that no check of gradients judged, as `function: technique`."""
+    measured = {(record.case.function, record.case.technique) for record in run.records if record.value is not None}
     found = standings(run).items()
-    return [f"{function}: {name}" for (function, name), own in found if own.status is Status.UNCHECKED]
+    return [f"{key[0]}: {key[1]}" for key, own in found if own.status is Status.UNCHECKED and key in measured]
 
 
 def terminal_lines(run: RunData) -> list[str]:
@@ -152,4 +154,4 @@ def _cut(lines: list[str], limit: int) -> list[str]:
 
 
 def _one_line(line: str) -> str:
-    return line.replace("\n", " ⏎ ") if len(line) <= 400 else line[:399].replace("\n", " ⏎ ") + "…"  # noqa: PLR2004
+    return shortened(" ⏎ ".join(line.splitlines()), _MAX_LENGTH)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gradgauge.report import formatting
 from gradgauge.report.blocks import Svg
-from gradgauge.report.figures.style import INK, PAPER, Look, theme
+from gradgauge.report.figures.style import INK, LABEL_LENGTH, PAPER, Look, theme
 from gradgauge.report.figures.svg import new_axes, to_svg
 
 _ROW_PX = 26
@@ -36,7 +36,7 @@ def draw_bars(bars: list[tuple[str, str, str, float]], looks: dict[str, Look], u
                 va="center",
                 color=INK,
             )
-        axes.set_yticks(range(len(bars)), labels=[technique for _, _, technique, _ in bars])
+        axes.set_yticks(range(len(bars)), labels=[formatting.shortened(name, LABEL_LENGTH) for _, _, name, _ in bars])
         axes.set_ylim(len(bars) - 0.4, -0.6)
         axes.set_xlim(0, top * 1.28)
         axes.tick_params(axis="y", length=0, labelcolor=INK)

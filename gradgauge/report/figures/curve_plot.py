@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from gradgauge.records import Series
 from gradgauge.report.blocks import Svg
 from gradgauge.report.curves import CurveFinding
-from gradgauge.report.figures.style import BAD, GRID, INK, PAPER, Look, theme
+from gradgauge.report.figures.style import BAD, BEHIND, GRID, INK, PAPER, Look, theme
 from gradgauge.report.figures.svg import new_axes, to_svg
 
 if TYPE_CHECKING:
@@ -31,12 +32,11 @@ class Trace:
 def draw_curves(traces: dict[str, Trace], look: Look, breakpoints: tuple[float, ...], alt: str) -> Svg:
     """Return the drawing; traces: what stands on the y axis → its trace, from above."""
     with theme():
-        figure, grid = new_axes(340, 60 + 125 * len(traces), rows=len(traces), share_x=True)
+        figure, grid = new_axes(330, 40 + 140 * len(traces), rows=len(traces), share_x=True)
         for axes, (name, trace) in zip(grid, traces.items(), strict=True):
             _draw(axes, trace, look, breakpoints)
-            axes.set_ylabel(name, rotation=0, ha="right", va="center", color=INK)
+            axes.set_title(name, loc="left", color=INK, pad=5)
         grid[-1].set_xlabel(traces[next(iter(traces))].curve.x_unit or "x")
-        figure.align_ylabels(grid)
         return to_svg(figure, alt)
 
 
@@ -47,7 +47,7 @@ def _draw(axes: Axes, trace: Trace, look: Look, breakpoints: tuple[float, ...]) 
     for point in breakpoints:
         axes.axvline(point, color=GRID, linewidth=0.8, zorder=0)
     if trace.reference:
-        _pieces(axes, trace.reference, breakpoints, color=GRID, linewidth=5.5, zorder=2, dot=5.5)
+        _pieces(axes, trace.reference, breakpoints, color=BEHIND, linewidth=5.5, zorder=2, dot=5.5)
     for low, high in trace.finding.differs:
         axes.axvspan(low, high, color=BAD, alpha=0.10, linewidth=0, zorder=1)
     for low, high in trace.finding.not_finite:
@@ -57,12 +57,12 @@ def _draw(axes: Axes, trace: Trace, look: Look, breakpoints: tuple[float, ...]) 
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _pieces(  # noqa: PLR0913  (drawing options)
+def _pieces(
     axes: Axes, series: Series, breakpoints: tuple[float, ...], *, color: str, linewidth: float, zorder: int, dot: float
 ) -> None:
     points = _thinned(sorted((x, y) for x, y in zip(series.x, series.y, strict=True) if not math.isnan(x)), breakpoints)
     edges = [-math.inf, *sorted(breakpoints), math.inf]
-    for low, high in zip(edges, edges[1:], strict=False):
+    for low, high in pairwise(edges):
         inside = [(x, y) for x, y in points if low < x < high]
         if inside:
             axes.plot(*zip(*inside, strict=True), color=color, linewidth=linewidth, zorder=zorder)
@@ -101,8 +101,8 @@ def _scale(axes: Axes, xs: list[float], ys: list[float], linear_up_to: float, br
     axes.set_xlim(low, high)
     outer = [sign * 10.0**power for power in range(1, 40) for sign in (-1, 1)]
     outer = [x for x in outer if linear_up_to * 1.5 < abs(x) <= reach]
-    outer = [x for x in outer if abs(x) == max(map(abs, outer)) or len(outer) <= 4 or math.log10(abs(x)) % 2 == 0]  # noqa: PLR2004
-    inner = sorted({0.0, *breakpoints, -linear_up_to, linear_up_to})
+    outer = [x for x in outer if abs(x) == max(map(abs, outer)) or len(outer) <= 4 or math.log10(abs(x)) % 2 == 0]
+    inner = sorted({0.0, *(breakpoints if any(breakpoints) else (-linear_up_to, linear_up_to))})
     _ticks(axes.xaxis, [x for x in (*inner, *outer) if low <= x <= high])
     reach_y = max((abs(y) for y in ys if math.isfinite(y)), default=0.0)
     if reach_y > _LINEAR_UP_TO:
@@ -113,16 +113,16 @@ def _scale(axes: Axes, xs: list[float], ys: list[float], linear_up_to: float, br
 
 
 def _ticks(axis: object, ticks: list[float]) -> None:
-    from matplotlib.axis import Axis  # noqa: PLC0415
-    from matplotlib.ticker import NullLocator  # noqa: PLC0415
+    from matplotlib.axis import Axis
+    from matplotlib.ticker import NullLocator
 
-    assert isinstance(axis, Axis)  # noqa: S101
+    assert isinstance(axis, Axis)
     axis.set_minor_locator(NullLocator())
     axis.set_ticks(ticks, labels=[_tick_label(tick) for tick in ticks])
 
 
 def _tick_label(value: float) -> str:
-    if abs(value) < 1000:  # noqa: PLR2004
+    if abs(value) < 1000:
         return f"{value:g}".replace("-", "−")
     power = math.log10(abs(value))
     sign = "−" if value < 0 else ""
@@ -132,6 +132,7 @@ def _tick_label(value: float) -> str:
 
 
 def _shade_not_finite(axes: Axes, low: float, high: float) -> None:
+    axes.axvspan(low, high, color=BAD, alpha=0.10, linewidth=0, zorder=1)
     axes.axvspan(low, high, facecolor="none", edgecolor=BAD, alpha=0.55, hatch="////", linewidth=0, zorder=1)
     transform = axes.transData
     left, right = (transform.transform((x, 0))[0] for x in (low, high))
@@ -149,5 +150,3 @@ def _shade_not_finite(axes: Axes, low: float, high: float) -> None:
         zorder=5,
         bbox={"facecolor": PAPER, "edgecolor": "none", "pad": 1.5},
     )
-
-

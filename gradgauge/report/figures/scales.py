@@ -50,7 +50,7 @@ def _short_time(value_s: float) -> str:
 
 
 def _set_ticks(axes: Axes, which: str, ticks: list[float], labels: list[str]) -> None:
-    from matplotlib.ticker import NullLocator  # noqa: PLC0415
+    from matplotlib.ticker import NullLocator
 
     axis = axes.xaxis if which == "x" else axes.yaxis
     axis.set_minor_locator(NullLocator())

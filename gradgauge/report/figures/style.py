@@ -10,13 +10,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from gradgauge.cases import REFERENCE
 from gradgauge.report.data import RunData
 
-INK, MUTED, GRID, PAPER, BAD = "#1b1d21", "#5d6470", "#dfe2e7", "#fffffe", "#c0272d"
+INK, MUTED, GRID, BEHIND, PAPER, BAD = "#1b1d21", "#5d6470", "#dfe2e7", "#c6ccd6", "#fffffe", "#c0272d"
 NEUTRAL = ("#4c5461", "#b6bdc9")
 # (on white, on black), after Okabe and Ito, darkened or lightened until a thin line reads on its background.
+LABEL_LENGTH = 30  # of a technique beside an axis; the table below has the whole name
 PALETTE = (
     ("#0068b0", "#5aaeea"),
     ("#d4540a", "#ff8f52"),
@@ -63,7 +65,7 @@ def looks(run: RunData) -> dict[str, Look]:
     listed = [name for entry in run.description.functions.values() for name in entry.implementations]
     recorded = [record.case.implementation for record in run.records]
     curves = [series.case.implementation for series in run.series]
-    names = sorted({name for name in (*listed, *recorded, *curves) if name and name != REFERENCE})
+    names = sorted({name for name in (*listed, *recorded, *curves) if name != REFERENCE})
     found = {REFERENCE: Look(NEUTRAL[0], "--neutral", "o")}
     for index, name in enumerate(names):
         hue = index % len(PALETTE)
@@ -80,18 +82,19 @@ def css_variables() -> dict[str, tuple[str, str]]:
 
 def replacements() -> dict[str, str]:
     """Return what stands in the page for each colour of a drawing."""
-    fixed = {INK: "currentColor", MUTED: "var(--muted)", GRID: "var(--line)", PAPER: "var(--paper)", BAD: "var(--bad)"}
+    fixed = {INK: "currentColor", PAPER: "var(--paper)", BAD: "var(--bad)"}
+    greys = {MUTED: "var(--muted)", GRID: "var(--line)", BEHIND: "var(--behind)"}
     hues = {pair[0]: f"var({name})" for name, pair in css_variables().items()}
-    return {**fixed, **hues}
+    return {**fixed, **greys, **hues}
 
 
 @contextmanager
 def theme() -> Iterator[None]:
     """Draw in the report's theme; matplotlib's settings are as before when it ends."""
-    import matplotlib as mpl  # noqa: PLC0415
-    import seaborn as sns  # noqa: PLC0415
+    import matplotlib as mpl
+    import seaborn as sns
 
-    ours = {
+    ours: dict[Any, Any] = {
         "axes.edgecolor": MUTED,
         "axes.facecolor": "none",
         "axes.grid": True,
@@ -100,7 +103,7 @@ def theme() -> Iterator[None]:
         "axes.unicode_minus": True,
         "figure.facecolor": "none",
         "font.family": ["DejaVu Sans"],
-        "font.size": 11.0,
+        "font.size": 12.0,
         "grid.color": GRID,
         "grid.linewidth": 0.8,
         "hatch.linewidth": 0.6,
@@ -112,8 +115,7 @@ def theme() -> Iterator[None]:
         "ytick.color": MUTED,
     }
     sizes = dict.fromkeys(
-        ("axes.labelsize", "axes.titlesize", "xtick.labelsize", "ytick.labelsize", "legend.fontsize"), 10.5
+        ("axes.labelsize", "axes.titlesize", "xtick.labelsize", "ytick.labelsize", "legend.fontsize"), 11.5
     )
-    with mpl.rc_context(), sns.axes_style("ticks", rc=ours), sns.plotting_context("paper", rc=sizes):
-        mpl.rcParams.update(ours)
+    with sns.axes_style("ticks"), sns.plotting_context("paper", rc=sizes), mpl.rc_context(ours):
         yield

@@ -6,7 +6,7 @@ import io
 import re
 import warnings
 from typing import TYPE_CHECKING
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 from xml.sax.saxutils import escape, quoteattr
 
 from gradgauge.report.blocks import ID_TOKEN, Svg
@@ -25,7 +25,7 @@ _GEOMETRY = {"d", "x", "y", "x1", "x2", "y1", "y2", "points", "transform", "widt
 
 def new_axes(width_px: float, height_px: float, rows: int = 1, *, share_x: bool = False) -> tuple[Figure, list[Axes]]:
     """Return a figure measured in CSS pixels with its axes below one another, outside pyplot's registry."""
-    from matplotlib.figure import Figure  # noqa: PLC0415
+    from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width_px / 72, height_px / 72), dpi=72, layout="constrained")
     grid = figure.subplots(rows, 1, sharex=share_x, squeeze=False)
@@ -39,7 +39,7 @@ def to_svg(figure: Figure, alt: str) -> Svg:
         # A name in a script that DejaVu lacks is measured badly but shown well: the browser has its own fonts.
         warnings.filterwarnings("ignore", message=r"Glyph .* missing from font")
         figure.savefig(buffer, format="svg", metadata={"Date": None})
-    root = ElementTree.fromstring(buffer.getvalue())  # noqa: S314  (matplotlib's own output)
+    root = ET.fromstring(buffer.getvalue())  # noqa: S314  (matplotlib's own output)
     width, height = (float(part) for part in root.attrib["viewBox"].split()[2:])
     body = "".join(_markup(child) for child in root)
     head = f'<svg role="img" aria-label={quoteattr(alt)} viewBox="0 0 {width:g} {height:g}" width="{width:g}">'
@@ -52,13 +52,20 @@ def swatch(look: Look, *, dashed: bool) -> Svg:
     dash = ' stroke-dasharray="4 2.5"' if dashed else ""
     fill = "var(--paper)" if dashed else colour
     return Svg(
-        f'<svg aria-hidden="true" class="swatch" viewBox="0 0 24 12" width="24"><path d="M0 6H24" stroke="{colour}" '
-        f'stroke-width="2"{dash}/><path d="{look.marker_path}" fill="{fill}" stroke="{colour}" stroke-width="1.4"/></svg>',
+        '<svg aria-hidden="true" class="swatch" viewBox="0 0 24 12" width="24">'
+        f'<path d="M0 6H24" stroke="{colour}" stroke-width="2"{dash}/>'
+        f'<path d="{look.marker_path}" fill="{fill}" stroke="{colour}" stroke-width="1.4"/></svg>',
         24,
     )
 
 
-def _markup(element: ElementTree.Element) -> str:
+def behind_swatch() -> Svg:
+    """Return a legend's sample of the broad pale line that stands behind a curve."""
+    line = '<path d="M0 6H24" stroke="var(--behind)" stroke-width="6"/>'
+    return Svg(f'<svg aria-hidden="true" class="swatch" viewBox="0 0 24 12" width="24">{line}</svg>', 24)
+
+
+def _markup(element: ET.Element) -> str:
     tag = element.tag.rpartition("}")[2]
     if tag in ("metadata", "style"):
         return ""

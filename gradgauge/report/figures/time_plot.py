@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from gradgauge.report import formatting
 from gradgauge.report.blocks import Svg
 from gradgauge.report.figures.scales import log_size_axis, log_time_axis
-from gradgauge.report.figures.style import INK, PAPER, Look, theme
+from gradgauge.report.figures.style import INK, LABEL_LENGTH, PAPER, Look, theme
 from gradgauge.report.figures.svg import new_axes, to_svg
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 _ROW_PX = 25
+_DODGE = 1.3
 
 
 def draw_times(frame: DataFrame, looks: dict[str, Look], limits_s: tuple[float, float], alt: str) -> Svg:
@@ -23,7 +25,10 @@ def draw_times(frame: DataFrame, looks: dict[str, Look], limits_s: tuple[float, 
 
     frame: rows of one pass with implementation, mode, elements, value, low, high (s).
     """
-    import seaborn as sns  # noqa: PLC0415
+    import seaborn as sns
+
+    sizes = sorted({float(size) for size in frame["elements"]})
+    frame = _dodged(frame)
 
     with theme():
         figure, (axes,) = new_axes(440, 300)
@@ -45,7 +50,7 @@ def draw_times(frame: DataFrame, looks: dict[str, Look], limits_s: tuple[float, 
                 ax=axes,
             )
         _intervals(axes, frame, looks)
-        log_size_axis(axes, sorted({float(size) for size in frame["elements"]}))
+        log_size_axis(axes, sizes)
         log_time_axis(axes, "y", *limits_s)
         axes.set(xlabel="elements", ylabel="")
         axes.spines[["top", "right"]].set_visible(False)
@@ -61,13 +66,15 @@ def draw_points(frame: DataFrame, looks: dict[str, Look], limits_s: tuple[float,
             _point(axes, row["value"], position, row, looks, horizontal=True)
             axes.annotate(
                 formatting.time(row["value"]),
-                (max(row["value"], row["high"] if row["high"] == row["high"] else 0), position),  # noqa: PLR0124  (NaN)
+                (max(row["value"], row["high"] if row["high"] == row["high"] else 0), position),
                 xytext=(8, 0),
                 textcoords="offset points",
                 va="center",
                 color=INK,
             )
-        axes.set_yticks(range(len(ordered)), labels=list(ordered["technique"]))
+        axes.set_yticks(
+            range(len(ordered)), labels=[formatting.shortened(name, LABEL_LENGTH) for name in ordered["technique"]]
+        )
         axes.set_ylim(-0.6, len(ordered) - 0.4)
         axes.tick_params(axis="y", length=0, labelcolor=INK)
         log_time_axis(axes, "x", limits_s[0], limits_s[1] * 2.2)
@@ -76,14 +83,21 @@ def draw_points(frame: DataFrame, looks: dict[str, Look], limits_s: tuple[float,
         return to_svg(figure, alt)
 
 
+def _dodged(frame: DataFrame) -> DataFrame:
+    """Return the rows with techniques set a little apart along x, so that equal times do not hide each other."""
+    order = {name: index for index, name in enumerate(dict.fromkeys(frame["technique"]))}
+    offset = frame["technique"].map(order).astype(float) / max(1, len(order) - 1) - 0.5
+    return frame.assign(elements=frame["elements"] * _DODGE**offset)
+
+
 def _intervals(axes: Axes, frame: DataFrame, looks: dict[str, Look]) -> None:
     for row in frame.to_dict("records"):
         _point(axes, row["elements"], row["value"], row, looks, horizontal=False)
 
 
-def _point(axes: Axes, x: float, y: float, row: dict[str, float], looks: dict[str, Look], *, horizontal: bool) -> None:
+def _point(axes: Axes, x: float, y: float, row: Mapping[Any, Any], looks: dict[str, Look], *, horizontal: bool) -> None:
     look = looks[str(row["implementation"])]
-    has_interval = row["low"] == row["low"] and row["high"] == row["high"]  # noqa: PLR0124  (NaN)
+    has_interval = row["low"] == row["low"] and row["high"] == row["high"]
     reach = [[max(0.0, row["value"] - row["low"])], [max(0.0, row["high"] - row["value"])]] if has_interval else None
     axes.errorbar(
         x,
@@ -92,7 +106,7 @@ def _point(axes: Axes, x: float, y: float, row: dict[str, float], looks: dict[st
         yerr=None if horizontal else reach,
         color=look.colour,
         marker=look.marker,
-        markersize=5.5,
+        markersize=6.5,
         markerfacecolor=PAPER if str(row["mode"]) == "compiled" else look.colour,
         markeredgecolor=look.colour,
         elinewidth=1.2,

@@ -33,7 +33,7 @@ def render(run: RunData) -> list[Block]:
     return [*blocks, *_reading(description)]
 
 
-def flatten(value: Any, path: str = "") -> list[tuple[str, str]]:  # noqa: ANN401  (JSON, shown as it stands)
+def flatten(value: Any, path: str = "") -> list[tuple[str, str]]:
     """Return nested JSON as dotted names and texts, None as unknown.
 
     >>> flatten({"cpu": {"cores": 2, "flags": ["avx", "fma"]}, "gpu": None})
@@ -73,7 +73,7 @@ def _environment(flat: list[tuple[str, str]]) -> list[Block]:
         groups.setdefault(group if name else "", []).append(((name or key,), (value,)))
     blocks: list[Block] = []
     for group, items in groups.items():
-        many = len(items) > 15  # noqa: PLR2004
+        many = len(items) > 15
         table = Definitions(tuple(items), mono=True)
         if many:
             blocks.append(Fold(f"{group or 'other'} ({len(items)})", (table,)))

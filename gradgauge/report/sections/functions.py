@@ -24,7 +24,7 @@ from gradgauge.report.data import RunData
 from gradgauge.report.description import FunctionEntry, ImplementationEntry, KinkEntry
 from gradgauge.report.figures.curve_plot import Trace, draw_curves
 from gradgauge.report.figures.style import Look, looks
-from gradgauge.report.figures.svg import swatch
+from gradgauge.report.figures.svg import behind_swatch
 from gradgauge.report.formatting import number
 
 TITLE = "The functions"
@@ -112,7 +112,7 @@ def _curves(run: RunData, function: str, entry: FunctionEntry | None) -> list[Bl
             index += 1
         groups[case.implementation, case.mode, case.dtype, index][series.series] = series
     panels = tuple(_panel(key, curves, groups, entry, look[key[0]]) for key, curves in groups.items())
-    legend = (LegendEntry(swatch(look[REFERENCE], dashed=False), "the reference: the broad pale line in each drawing"),)
+    legend = (LegendEntry(behind_swatch(), "the reference, behind the curve of each implementation"),)
     caption = (
         "f above f′ over the input, one drawing an implementation. Red marks where the curve is more than 1 % off the "
         "reference; hatched, where it is not finite. A dot stands for the value at the kink itself. A wide axis is "
@@ -132,7 +132,7 @@ def _panel(
     breakpoints = entry.breakpoints if entry else ()
     kinks = (*breakpoints, *(kink.point for kink in entry.kinks if kink.point is not None)) if entry else ()
     own_reference = {other[1:]: found for other, found in groups.items() if other[0] == REFERENCE}
-    # Curves are drawn of the eager mode; where the reference has no curve of this mode and dtype, any of its own serves.
+    # Where the reference has no curve of this mode and dtype, any of its own serves: f is the same function.
     reference = own_reference.get(key[1:]) or next(iter(own_reference.values()), {})
     traces = {}
     for series, name in _AXES.items():

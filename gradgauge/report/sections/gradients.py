@@ -5,7 +5,7 @@ from __future__ import annotations
 from gradgauge.cases import DTYPES
 from gradgauge.records import Record, Verdict
 from gradgauge.report import formatting
-from gradgauge.report.blocks import Block, Cell, Code, Column, Fold, Heading, Mark, Paragraph, Table, Tone, mark, tone_of
+from gradgauge.report.blocks import Block, Cell, Column, Fold, Heading, Mark, Paragraph, Table, Tone, mark, tone_of
 from gradgauge.report.data import RunData, label_text
 
 TITLE = "Agreement of values and gradients"
@@ -18,6 +18,7 @@ _FURTHER = {
     "gradient_nonfinite": "non-finite gradients",
 }
 SHOWS = frozenset(("gradients", metric) for metric in (*_JUDGED, *_FURTHER, "kink_slope"))
+Row = tuple[str, str, str]
 # From what decides a cell to what leaves it open.
 _SEVERITY = (
     Verdict.FAIL,
@@ -57,6 +58,7 @@ def _verdicts(run: RunData, function: str, here: list[Record]) -> list[Block]:
     entry = run.description.functions.get(function)
     budgets = entry.budgets_ulp if entry else {}
     dtypes = _dtypes(judged)
+    several = len({record.labels.get("input") for record in judged} - {None}) > 1
     devices = list(dict.fromkeys(record.case.device for record in judged))
     columns = [Column("Technique")]
     for dtype in dtypes:
@@ -73,7 +75,10 @@ def _verdicts(run: RunData, function: str, here: list[Record]) -> list[Block]:
                     (
                         Cell((technique,), note=device if len(devices) > 1 else ""),
                         *(
-                            _worst_cell([item for item in found if (item.case.dtype, item.metric) == (dtype, metric)])
+                            _worst_cell(
+                                [item for item in found if (item.case.dtype, item.metric) == (dtype, metric)],
+                                several=several,
+                            )
                             for dtype in dtypes
                             for metric in _JUDGED
                         ),
@@ -82,11 +87,11 @@ def _verdicts(run: RunData, function: str, here: list[Record]) -> list[Block]:
     return [Table(tuple(columns), tuple(rows))]
 
 
-def _worst_cell(records: list[Record]) -> Cell:
+def _worst_cell(records: list[Record], *, several: bool) -> Cell:
     if not records:
         return Cell(("—",), tone="muted")
     worst = worst_of(records)
-    return Cell((_ulp_mark(worst),), note=_verdict_note(worst), tone=tone_of(worst.verdict))
+    return Cell((_ulp_mark(worst),), note=_verdict_note(worst, several=several), tone=_quiet(worst.verdict))
 
 
 def worst_of(records: list[Record]) -> Record:
@@ -108,8 +113,8 @@ def _ulp_mark(record: Record) -> Mark:
     return mark(record.verdict, "no finite value" if judged else "")
 
 
-def _verdict_note(record: Record) -> str:
-    where = [] if "input" not in record.labels else [f"input {record.labels['input']}"]
+def _verdict_note(record: Record, *, several: bool) -> str:
+    where = [] if not several or "input" not in record.labels else [f"input {record.labels['input']}"]
     said = [str(record.verdict)] if record.verdict in (Verdict.FAIL, Verdict.EXPECTED_FAIL) else []
     return " · ".join([*said, *where])
 
@@ -144,7 +149,7 @@ def _kinks(run: RunData, function: str, here: list[Record]) -> list[Block]:
         Column("Right is anything in"),
     )
     table = Table(columns, tuple(rows), "The slope at kinks: a convention, not an error, as long as it lies between")
-    many = len(rows) > 12  # noqa: PLR2004
+    many = len(rows) > 12
     return [Fold(f"Slopes at kinks ({len(rows)} measured)", (table,)) if many else table]
 
 
@@ -153,10 +158,10 @@ def _further(here: list[Record]) -> list[Block]:
     if not further:
         return []
     metrics = [metric for metric in _FURTHER if any(record.metric == metric for record in further)]
-    grouped: dict[tuple[str, str, str], list[Record]] = {}
+    grouped: dict[Row, list[Record]] = {}
     for record in further:
-        # A value belongs to no input, a gradient to one; the rest of the labels tell apart what was measured apart.
         grouped.setdefault((record.case.technique, record.case.dtype, label_text(record)), []).append(record)
+    grouped = _values_beside_gradients(grouped)
     rows = tuple(
         (
             Cell((technique,), note=label),
@@ -171,9 +176,20 @@ def _further(here: list[Record]) -> list[Block]:
         *(Column(_FURTHER[metric], numeric=True) for metric in metrics),
     )
     caption = "Worst over shapes and layouts. An error ratio of 1 is as good as native eager; above 1 is worse."
-    details = [Code("detail"), "s are in records.jsonl"] if any(record.detail for record in further) else []
-    remarks = (Paragraph(tuple(details), muted=True),) if details else ()
-    return [Fold("Error ratios, tails and non-finite counts", (Table(columns, rows, caption, heads=2), *remarks))]
+    return [Fold("Error ratios, tails and non-finite counts", (Table(columns, rows, caption, heads=2),))]
+
+
+def _values_beside_gradients(grouped: dict[Row, list[Record]]) -> dict[Row, list[Record]]:
+    """Return the rows, a value's (it belongs to no input) joined to the first input of the same technique and dtype."""
+    joined = dict(grouped)
+    for row in grouped:
+        technique, dtype, label = row
+        host = next(
+            (other for other in grouped if other[:2] == (technique, dtype) and other[2].startswith("input=")), None
+        )
+        if not label and host:
+            joined[host] = [*joined[host], *joined.pop(row)]
+    return joined
 
 
 def _further_cell(records: list[Record]) -> Cell:
@@ -181,7 +197,9 @@ def _further_cell(records: list[Record]) -> Cell:
         return Cell(("—",), tone="muted")
     worst = worst_of(records)
     if worst.value is None:
-        return Cell((mark(worst.verdict) if worst.verdict is not Verdict.MEASURED else "—",), tone=_quiet(worst.verdict))
+        return Cell(
+            (mark(worst.verdict) if worst.verdict is not Verdict.MEASURED else "—",), tone=_quiet(worst.verdict)
+        )
     shown = formatting.quantity(worst.value, worst.unit)
     if worst.verdict in (Verdict.MEASURED, Verdict.PASS):
         return Cell((shown,))

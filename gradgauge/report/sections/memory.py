@@ -5,7 +5,7 @@ from __future__ import annotations
 from gradgauge.cases import PASSES
 from gradgauge.records import Record
 from gradgauge.report import formatting
-from gradgauge.report.blocks import Block, Cell, Column, Figure, Heading, Panel, Table, mark
+from gradgauge.report.blocks import Block, Cell, Column, Figure, Fold, Heading, Panel, Table, mark
 from gradgauge.report.data import RunData
 from gradgauge.report.figures.bar_plot import draw_bars
 from gradgauge.report.figures.style import Look, looks
@@ -14,6 +14,7 @@ from gradgauge.report.ranking import Place
 TITLE = "Memory"
 ORDER = 50
 SHOWS = frozenset({("memory", "saved_bytes"), ("memory", "peak_bytes")})
+_OPEN_ROWS = 12
 _WORDS = {"saved_bytes": "kept for backward", "peak_bytes": "peak"}
 
 Quantity = tuple[str, str]
@@ -63,7 +64,7 @@ def _figure(run: RunData, place: Place, here: list[Record], look: dict[str, Look
     return [Figure(tuple(panels), caption)] if panels else []
 
 
-def _table(run: RunData, here: list[Record]) -> Table:
+def _table(run: RunData, here: list[Record]) -> Block:
     quantities = _quantities(here)
     found = {
         ((record.case.shape, record.case.technique), (record.metric, record.case.pass_)): record for record in here
@@ -83,15 +84,15 @@ def _table(run: RunData, here: list[Record]) -> Table:
         )
         for shape, technique in keys
     )
-    return Table(columns, rows, "Bytes, and below them bytes per element of the output", heads=2)
+    table = Table(columns, rows, "Bytes, and below them bytes per element of the output", heads=2)
+    return table if len(rows) <= _OPEN_ROWS else Fold(f"All {len(rows)} rows of bytes", (table,))
 
 
 def _cell(record: Record | None, elements: int | None) -> Cell:
     if record is None:
         return Cell(("—",), tone="muted")
     if record.value is None:
-        tone = "bad" if record.verdict.is_failure else "muted"
-        return Cell((mark(record.verdict),), note=record.detail, tone="bad" if tone == "bad" else "muted")
+        return Cell((mark(record.verdict),), note=record.detail, tone="bad" if record.verdict.is_failure else "muted")
     note = f"{formatting.size(record.value / elements)} / element" if elements else ""
     return Cell((formatting.quantity(record.value, record.unit),), note=note)
 

@@ -7,8 +7,23 @@ from typing import TYPE_CHECKING
 from gradgauge.cases import PASSES
 from gradgauge.records import Record, Verdict
 from gradgauge.report import formatting
-from gradgauge.report.blocks import Block, Bullets, Cell, Code, Column, Figure, Fold, Heading, LegendEntry, Panel
-from gradgauge.report.blocks import Paragraph, Table, Tone, mark
+from gradgauge.report.agreement import Standing, Status, standings
+from gradgauge.report.blocks import (
+    Block,
+    Bullets,
+    Cell,
+    Code,
+    Column,
+    Figure,
+    Fold,
+    Heading,
+    LegendEntry,
+    Panel,
+    Paragraph,
+    Table,
+    Tone,
+    mark,
+)
 from gradgauge.report.data import RunData, label_text
 from gradgauge.report.figures.style import Look, looks
 from gradgauge.report.figures.svg import swatch
@@ -21,8 +36,12 @@ if TYPE_CHECKING:
 TITLE = "Time"
 ORDER = 40
 SHOWS = frozenset({("speed", "time"), ("speed", "speedup")})
-_OPEN_ROWS = 24
-_PASS_TITLES = {"inference": "inference", "forward": "forward, graph recorded", "forward_backward": "forward + backward"}
+_OPEN_ROWS = 12
+_PASS_TITLES = {
+    "inference": "inference",
+    "forward": "forward, graph recorded",
+    "forward_backward": "forward + backward",
+}
 
 
 def render(run: RunData) -> list[Block] | None:
@@ -68,26 +87,32 @@ def _figure(run: RunData, place: Place, look: dict[str, Look]) -> list[Block]:
     legend = tuple(
         LegendEntry(swatch(look[str(name)], dashed=mode == "compiled"), f"{name} · {mode}") for name, mode in techniques
     )
-    caption = "Median time; bars span the 95 % interval. Both axes are logarithmic. Lower is faster."
-    one_size = all(panel.svg.body.count("ytick") == 0 for panel in panels)
-    return [Figure(tuple(panels), caption, () if one_size else legend)]
+    has_lines = any(_sizes(here[here["pass"] == pass_]) > 1 for pass_ in here["pass"].unique())
+    caption = "Median time on a logarithmic axis, bars spanning the 95 % interval; less is faster. Hollow: compiled."
+    if has_lines:
+        caption += " Techniques stand a little apart sideways, so that equal times do not hide each other."
+    return [Figure(tuple(panels), caption, legend if has_lines else ())]
 
 
 def _panel(here: DataFrame, pass_: str, place: Place, look: dict[str, Look], limits_s: tuple[float, float]) -> Panel:
     title = _PASS_TITLES.get(pass_, pass_)
-    sizes = here.loc[here["elements"] > 0, "elements"].nunique()
     largest = here[here["elements"].fillna(-1) == here["elements"].fillna(-1).max()].sort_values("value")
     told = [f"{row['technique']} {formatting.time(row['value'])}" for row in largest.to_dict("records")]
     shape = str(largest["shape"].iloc[0])
     alt = f"Time of {place.function}, {title}, {place.title}. At {shape}, fastest first: {', '.join(told)}."
-    if sizes > 1:
+    if _sizes(here) > 1:
         return Panel(draw_times(here[here["elements"] > 0], look, limits_s, alt), alt, title)
     return Panel(draw_points(largest[largest["shape"] == shape], look, limits_s, alt), alt, f"{title}, {shape}")
+
+
+def _sizes(here: DataFrame) -> int:
+    return int(here.loc[here["elements"] > 0, "elements"].nunique())
 
 
 def _table(
     run: RunData, place: Place, here: list[Record], ranked: dict[tuple[Place, str, str], Ranking]
 ) -> list[Block]:
+    standing = standings(run)
     passes = _passes([record.case.pass_ for record in here])
     cells: dict[tuple[str, str], dict[str, dict[str, Record]]] = {}
     for record in here:
@@ -96,7 +121,7 @@ def _table(
     keys = sorted(cells, key=lambda key: -1 if (size := _elements(run, here, key[0])) is None else size)
     rows = tuple(
         (
-            Cell((technique,)),
+            Cell((technique,), note=_standing_note(standing.get((place.function, technique)))),
             Cell((shape,)),
             *(_cell(cells[shape, technique].get(pass_, {}), ranked.get((place, pass_, shape))) for pass_ in passes),
         )
@@ -106,10 +131,17 @@ def _table(
     columns = (Column("Technique"), Column("Shape"), *titles)
     caption = (
         "Median time with its 95 % interval; below, the speedup over reference · eager with its own. "
-        "★ fastest beyond doubt · ☆ among the fastest, not told apart."
+        "Among the techniques that agree: ★ fastest beyond doubt · ☆ not told apart from the fastest."
     )
     table = Table(columns, rows, caption, heads=2)
     return [table] if len(rows) <= _OPEN_ROWS else [Fold(f"All {len(rows)} rows of times and speedups", (table,))]
+
+
+def _standing_note(standing: Standing | None) -> str:
+    if standing is None or standing.status is Status.AGREES:
+        return ""
+    words = {Status.UNCHECKED: "agreement not checked", Status.CRASHED: "✗ crashed", Status.FAILS: "✗ fails"}
+    return words.get(standing.status, "△ disagrees, as expected")
 
 
 def _elements(run: RunData, here: list[Record], shape: str) -> int | None:

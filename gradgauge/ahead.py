@@ -1,0 +1,71 @@
+"""Compile in a process of its own what the worker will need, while the worker checks what is eager.
+
+Nothing is measured here: kernels land in the disk cache, where the worker finds them. On two cores this halves the
+wait for a cold cache. A suite that reads a clock stops it first.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from gradgauge.cases import Case
+from gradgauge.job import Job
+
+
+class CompileAhead:
+    """The helper process; `stop` may be called at any time and more than once."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self, job_file: Path, cases: Sequence[Case]) -> None:
+        """Start on the compiled CPU cases, from the last to the first: the worker comes from the other end."""
+        compiled = [case.to_json() for case in cases if case.mode == "compiled" and case.device == "cpu"]
+        if not compiled:
+            return
+        command = [sys.executable, "-m", "gradgauge.ahead", str(job_file)]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE)
+        assert self._process.stdin is not None
+        with self._process.stdin as pipe:
+            pipe.write(json.dumps(compiled[::-1]).encode())
+
+    def stop(self) -> None:
+        """Kill it; what it compiled stays."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+
+def compile_ahead(job: Job, cases: Sequence[Case]) -> None:
+    """Run value, gradient and inference of each case once; what raises is for the worker to report."""
+    import torch
+
+    from gradgauge.agreement import run_on, truths_for
+    from gradgauge.attempts import attempt
+    from gradgauge.compilation import compile_call, forget_compiled
+    from gradgauge.session import Session
+
+    session = Session(job)
+    if job.threads:
+        torch.set_num_threads(job.threads)  # inductor writes the number into the kernels
+    for case in cases:
+        entry = session.entry(case)
+        call = compile_call(entry.implementations[case.implementation].implementation.call)
+
+        def once(case: Case = case) -> None:
+            for truth in truths_for(case, entry, job.seed):
+                _, _, inputs = run_on(case, call, truth)
+                with torch.inference_mode():
+                    call(*inputs)
+
+        attempt("compiling ahead", once)
+        forget_compiled()
+
+
+if __name__ == "__main__":
+    compile_ahead(Job.read(Path(sys.argv[1])), [Case.from_json(keys) for keys in json.load(sys.stdin)])

@@ -1,0 +1,95 @@
+"""The project's sessions. `nox --list` is the manual; what follows `--` goes to the command that a session runs."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import nox
+
+# virtualenv installs with pip, and so from the indexes and caches that pip is set up with; uv has settings of its own.
+nox.options.default_venv_backend = "virtualenv"
+nox.options.reuse_venv = "yes"
+nox.options.sessions = ["lint", "types", "tests"]
+
+CONSTRAINTS = "constraints.txt"
+DECIDES_WHAT_IS_INSTALLED = ("pyproject.toml", CONSTRAINTS, "noxfile.py", "gradgauge/__init__.py")
+CHECKED = ("gradgauge", "implementations", "suites", "tests", *sorted(map(str, Path().glob("*.py"))))
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Measure: gradgauge bench. `nox -s bench -- --preset quick` takes a minute; `-- --help` lists the options."""
+    install(session)
+    gradgauge(session, "bench")
+
+
+@nox.session
+def report(session: nox.Session) -> None:
+    """Write the HTML report of a run: gradgauge report. `nox -s report -- --help` lists the options."""
+    install(session, torch=False)
+    gradgauge(session, "report")
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Test gradgauge itself, with coverage. `nox -s tests -- -m 'not slow'` leaves out what takes seconds."""
+    install(session, "tests")
+    session.run("pytest", "--cov=gradgauge", "--cov-report=term", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style and formatting with ruff. To repair: `ruff check --fix` and `ruff format`."""
+    install(session, "lint", project=False)
+    session.run("ruff", "check", *session.posargs)
+    session.run("ruff", "format", "--check", *session.posargs)
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Check types with mypy in strict mode. `nox -s types -- FILE …` checks those files alone."""
+    install(session, "types")
+    session.run("mypy", *(session.posargs or CHECKED))
+
+
+def gradgauge(session: nox.Session, command: str) -> None:
+    """Run a gradgauge command with what follows `--`."""
+    # After Ctrl-C gradgauge ends its worker and closes the run's files; nox would kill it after half a second.
+    session.run("gradgauge", command, *session.posargs, interrupt_timeout=30, terminate_timeout=10)
+
+
+def install(session: nox.Session, *groups: str, project: bool = True, torch: bool = True) -> None:
+    """Install the dependency groups and gradgauge itself, editable, in the versions of constraints.txt.
+
+    torch: whether to install it, which takes most of the time and the space; the report does without.
+    Nothing happens where the environment already holds them, nor under `nox --no-venv`.
+    """
+    if session.virtualenv.venv_backend == "none":
+        session.log("no environment of its own: gradgauge and its dependencies must be installed already")
+        return
+    stamp = Path(session.virtualenv.location) / "installed.sha256"
+    wanted = digest(*groups, str(Path.cwd()))
+    if stamp.is_file() and stamp.read_text(encoding="utf-8") == wanted:
+        return
+    stamp.unlink(missing_ok=True)
+    pyproject = nox.project.load_toml()
+    requirements = [*nox.project.dependency_groups(pyproject, *groups)]
+    if project:
+        requirements += nox.project.dependency_groups(pyproject, "build")
+        requirements += [
+            line for line in pyproject["project"]["dependencies"] if torch or not line.startswith("torch>")
+        ]
+    session.install("-c", CONSTRAINTS, *dict.fromkeys(requirements))
+    if project:
+        # Without isolation the build runs with the pinned hatchling, and nothing more is downloaded.
+        session.install("--no-deps", "--no-build-isolation", "-e", ".")
+    # run_install, as `nox --no-install` must leave out the stamp together with the installing.
+    write = "import pathlib, sys; pathlib.Path(sys.argv[1]).write_text(sys.argv[2], encoding='utf-8')"
+    session.run_install("python", "-c", write, str(stamp), wanted, log=False)
+
+
+def digest(*parts: str) -> str:
+    """Return a hash of the files that decide what is installed, and of `parts`."""
+    contents = (Path(name).read_bytes() for name in DECIDES_WHAT_IS_INSTALLED)
+    return hashlib.sha256(b"\0".join((*contents, *(part.encode() for part in parts)))).hexdigest()

@@ -1,0 +1,24 @@
+"""Fixtures of all tests: the built-in catalog, a run folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gradgauge.catalog import Catalog, builtin_folder, load
+from gradgauge.runs import RunFolder
+
+
+@pytest.fixture(scope="session")
+def catalog() -> Catalog:
+    """Return the built-in functions, loaded once."""
+    found = load([builtin_folder("implementations")])
+    assert not found.broken
+    return found
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> RunFolder:
+    """Return a new, empty run folder."""
+    return RunFolder.create(tmp_path / "results")

@@ -1,0 +1,167 @@
+"""What many tests lean on: small cases and functions, a clock that is told how fast it goes, and the suites in process."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gradgauge import worker
+from gradgauge.cases import Case
+from gradgauge.catalog import FunctionEntry, ImplementationEntry
+from gradgauge.grid import Selection
+from gradgauge.job import Job
+from gradgauge.journal import Journal, JournalReader, Pulse
+from gradgauge.model import Function, Implementation
+from gradgauge.runs import RunFolder
+
+ROOT = Path(__file__).resolve().parents[1]
+CASE = Case("relu", "reference", "eager", "forward", "cpu", "float32", "8x8")
+
+Line = dict[str, Any]
+
+
+def a_case(**changes: str) -> Case:
+    """Return a case of relu's reference, with some axes changed."""
+    return replace(CASE, **changes)
+
+
+def an_entry(
+    function: Function | None = None, name: str = "relu", **calls: Callable[..., Any] | Implementation
+) -> FunctionEntry:
+    """Return a function of techniques that no file defines; `reference` is among the calls."""
+    implementations = {
+        technique: ImplementationEntry(
+            technique,
+            Path(f"/nowhere/{name}/{technique}.py"),
+            f"The {technique}.",
+            call if isinstance(call, Implementation) else Implementation(call),
+        )
+        for technique, call in calls.items()
+    }
+    return FunctionEntry(name, Path(f"/nowhere/{name}/function.py"), function or a_function(), implementations)
+
+
+def a_function(**fields: Any) -> Function:
+    """Return a function without edges of its own."""
+    return Function(**({"formula": "f(x) = x", "derivative": "f'(x) = 1", "source": "here"} | fields))
+
+
+class FakeClock:
+    """Time passes only when `pass_s` says so, or by `tick_s` at each reading; every question is noted."""
+
+    def __init__(self, tick_s: float = 0.0) -> None:
+        self.time_s, self.tick_s = 100.0, tick_s
+        self.asked: list[str] = []
+
+    def now(self) -> float:
+        self.asked.append("now")
+        self.time_s += self.tick_s
+        return self.time_s
+
+    def settle(self) -> None:
+        self.asked.append("settle")
+
+    def pass_s(self, seconds: float) -> None:
+        self.asked.append("call")
+        self.time_s += seconds
+
+
+FUNCTION_PY = '''"""Twice the input."""
+from gradgauge.model import Function
+
+FUNCTION = Function(formula="f(x) = 2x", derivative="f'(x) = 2", source="here", summary="Twice",
+                    gradient_scale=2.0, shapes={"quick": ("8",), "standard": ("8", "16"), "full": ("8", "16")})
+'''
+REFERENCE_PY = '''"""Twice, by PyTorch."""
+from gradgauge.model import Implementation
+
+IMPLEMENTATION = Implementation(call=lambda x: 2 * x)
+'''
+
+
+def write_function(root: Path, name: str = "twice", **techniques: str) -> Path:
+    """Write a folder with function.py, reference.py and more techniques (name → text); return `root`."""
+    folder = root / name
+    folder.mkdir(parents=True, exist_ok=True)
+    files = {"function": FUNCTION_PY, "reference": REFERENCE_PY, **techniques}
+    for technique, text in files.items():
+        (folder / f"{technique}.py").write_text(text, encoding="utf-8")
+    return root
+
+
+def a_job(folder: RunFolder, selection: Mapping[str, Sequence[str]] | None = None, **fields: Any) -> Job:
+    """Return a job of the quick preset without a deadline."""
+    chosen = Selection.from_json(selection or {})
+    return Job(**({"run": str(folder.path), "preset": "quick", "seed": 0, "selection": chosen} | fields))
+
+
+class Measured:
+    """What a worker left: records, series and journal events; `status` is pytest's."""
+
+    def __init__(self, folder: RunFolder, status: int) -> None:
+        self.folder, self.status = folder, status
+        self.records = folder.read_records()
+        self.series = folder.read_series()
+        self.events = JournalReader(folder.journal_jsonl).news()
+
+    def find(self, metric: str, **keys: str) -> list[Line]:
+        """Return the records of a metric with these keys; `pass_` stands for `pass`."""
+        wanted = {key.rstrip("_"): value for key, value in keys.items()} | {"metric": metric}
+        return [line for line in self.records if all(line[key] == value for key, value in wanted.items())]
+
+
+@contextmanager
+def open_journal(file: Path) -> Iterator[Journal]:
+    """Yield a journal and close it, which in a worker the end of the process does."""
+    journal = Journal(file)
+    try:
+        yield journal
+    finally:
+        journal._lines.close()
+
+
+def measure_here(folder: RunFolder, job: Job) -> Measured:
+    """Run the real suites on a job in this process, as a worker would."""
+    with open_journal(folder.journal_jsonl) as journal, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+        patch.delenv("PYTEST_ADDOPTS", raising=False)
+        status = worker._measure(job, folder, journal, Pulse(folder.pulse))
+    return Measured(folder, status)
+
+
+def environment(**changes: str) -> dict[str, str]:
+    """Return this process's environment with gradgauge importable from anywhere."""
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
+    plain = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST_")}
+    return {**plain, "PYTHONPATH": path, "COLUMNS": "200", **changes}
+
+
+def python(*arguments: str, cwd: Path, timeout_s: float = 240, **changes: str) -> subprocess.CompletedProcess[str]:
+    """Run this Python in a process of its own, in `cwd`."""
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=cwd,
+        env=environment(**changes),
+        capture_output=True,
+        text=True,
+        timeout=timeout_s,
+        check=False,
+    )
+
+
+def read_json(file: Path) -> Any:
+    """Return what a file of strict JSON holds: NaN and Infinity raise."""
+
+    def refuse(constant: str) -> Any:
+        raise ValueError(f"{file} holds {constant}")
+
+    return json.loads(file.read_text(encoding="utf-8"), parse_constant=refuse)

@@ -1,0 +1,215 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from gradgauge.cases import LAYOUTS
+from gradgauge.catalog import Catalog
+from gradgauge.inputs import (
+    RefusedDtype,
+    as_leaf,
+    cotangents,
+    edge_inputs,
+    edge_values,
+    generator_for,
+    lay_out,
+    random_inputs,
+    torch_dtype,
+)
+from gradgauge.model import kink_at
+from tests.fakes import a_case, a_function, an_entry
+
+DTYPES = ("float64", "float32", "bfloat16", "float16")
+
+
+@pytest.mark.parametrize("name", ["int32", "int64", "bool", "complex64"])
+def test_a_dtype_without_gradients_is_refused_naming_it_and_the_function(name: str) -> None:
+    with pytest.raises(RefusedDtype, match=f"relu: dtype {name} has no gradient"):
+        torch_dtype(name, "relu")
+
+
+@pytest.mark.parametrize("name", ["float17", "nn", ""])
+def test_what_is_no_dtype_is_refused(name: str) -> None:
+    with pytest.raises(RefusedDtype, match=f"relu: {name!r} is not a dtype"):
+        torch_dtype(name, "relu")
+
+
+@pytest.mark.parametrize(
+    "changes", [{"implementation": "where"}, {"mode": "compiled"}, {"pass_": "backward"}, {"device": "cuda:0"}]
+)
+def test_every_case_of_a_block_and_every_device_sees_the_same_numbers(catalog: Catalog, changes: dict[str, str]) -> None:
+    entry = catalog.functions["relu"]
+    (one,), (other,) = (random_inputs(case, entry, 0) for case in (a_case(), a_case(**changes)))
+    assert torch.equal(one, other)
+
+
+def test_inputs_do_not_depend_on_what_was_drawn_before(catalog: Catalog) -> None:
+    entry = catalog.functions["relu"]
+    (first,) = random_inputs(a_case(), entry, 0)
+    random_inputs(a_case(shape="3"), entry, 0)
+    torch.manual_seed(123)
+    torch.rand(5)
+    (again,) = random_inputs(a_case(), entry, 0)
+    assert torch.equal(first, again)
+
+
+@pytest.mark.parametrize("changes", [{"seed": 1}, {"shape": "8x9"}, {"purpose": "cotangents"}, {"function": "other"}])
+def test_seed_shape_function_and_purpose_each_change_the_numbers(changes: dict[str, object]) -> None:
+    def draw(seed: int = 0, purpose: str = "inputs", **axes: str) -> float:
+        return float(torch.rand((), generator=generator_for(a_case(**axes), seed, purpose)))
+
+    assert draw() == draw()
+    assert draw(**changes) != draw()  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_narrower_dtype_sees_the_same_numbers_rounded(catalog: Catalog, dtype: str) -> None:
+    entry = catalog.functions["relu"]
+    (wide,) = random_inputs(a_case(), entry, 0)
+    (narrow,) = random_inputs(a_case(dtype=dtype), entry, 0)
+    assert narrow.dtype == torch_dtype(dtype, "relu")
+    assert torch.equal(narrow, wide.to(narrow.dtype))
+
+
+@pytest.mark.parametrize("function", ["relu", "ternary_activation"])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_each_piece_gets_at_least_5_percent_of_the_elements(catalog: Catalog, function: str, dtype: str) -> None:
+    entry = catalog.functions[function]
+    (x,) = random_inputs(a_case(function=function, shape="64x64", dtype=dtype), entry, 0)
+    places = torch.tensor(entry.function.breakpoints, dtype=torch.float64)
+    pieces = torch.bucketize(x.double(), places, right=True)
+    shares = torch.bincount(pieces.reshape(-1), minlength=len(places) + 1) / x.numel()
+    assert len(shares) == len(places) + 1
+    assert shares.min() >= 0.05
+
+
+def test_a_function_of_two_inputs_gets_two_different_ones(catalog: Catalog) -> None:
+    a, b = random_inputs(a_case(function="multiply", shape="8x8,8"), catalog.functions["multiply"], 0)
+    assert (a.shape, b.shape) == ((8, 8), (8,))
+    assert not torch.equal(a[0], b)
+
+
+def test_a_function_may_draw_its_own_inputs() -> None:
+    entry = an_entry(a_function(sample=lambda generator, shapes: tuple(torch.full(s, 3.0) for s in shapes)), reference=abs)
+    (x,) = random_inputs(a_case(dtype="float16"), entry, 0)
+    assert x.dtype == torch.float16
+    assert (x == 3).all()
+
+
+def bits(tensor: Tensor) -> list[str]:
+    return [repr(value) for value in tensor.double().tolist()]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_edges_hold_both_zeros_nan_infinities_extremes_and_subnormals(dtype: str) -> None:
+    kind = torch_dtype(dtype, "f")
+    info = torch.finfo(kind)
+    values = bits(edge_values(a_function(), kind))
+    subnormal = info.smallest_normal * info.eps
+    wanted = [0.0, -0.0, math.inf, -math.inf, math.nan, info.max, info.min, subnormal, -subnormal, 1.0, -1.0]
+    assert set(map(repr, map(float, wanted))) <= set(values)
+    assert len(values) == len(set(values))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_edges_hold_each_kink_and_breakpoint_and_one_ulp_to_both_sides(dtype: str) -> None:
+    kind = torch_dtype(dtype, "f")
+    function = a_function(breakpoints=(-5.0,), kinks=(kink_at(3.0, 0.0, 1.0),))
+    values = edge_values(function, kind).tolist()
+    for point in (-5.0, 3.0):
+        here = torch.tensor(point, dtype=kind)
+        for far in (math.inf, -math.inf):
+            assert torch.nextafter(here, torch.tensor(far, dtype=kind)).item() in values
+        assert point in values
+
+
+def test_edges_of_the_specification_are_rounded_to_the_dtype() -> None:
+    values = edge_values(a_function(edges=(0.1,)), torch.bfloat16)
+    assert values.dtype == torch.bfloat16
+    assert torch.tensor(0.1, dtype=torch.bfloat16).item() in values.tolist()
+
+
+def test_leading_elements_are_edges_and_the_rest_is_the_background(catalog: Catalog) -> None:
+    entry = catalog.functions["relu"]
+    case = a_case(shape="64x64")
+    background = random_inputs(case, entry, 0)
+    ((filled, count),) = edge_inputs(case, entry, background)
+    edges = edge_values(entry.function, torch.float32)
+    assert count == len(edges)
+    assert bits(filled[0].reshape(-1)[:count]) == bits(edges)
+    assert torch.equal(filled[0].reshape(-1)[count:], background[0].reshape(-1)[count:])
+
+
+@pytest.mark.parametrize("shape", ["scalar", "5"])
+def test_where_the_tensor_is_small_every_edge_still_has_its_turn(catalog: Catalog, shape: str) -> None:
+    entry = catalog.functions["relu"]
+    case = a_case(shape=shape)
+    filled = edge_inputs(case, entry, random_inputs(case, entry, 0))
+    seen = {value for (x,), count in filled for value in bits(x.reshape(-1)[:count])}
+    assert seen == set(bits(edge_values(entry.function, torch.float32)))
+
+
+def test_two_inputs_meet_every_pair_of_edges(catalog: Catalog) -> None:
+    entry = catalog.functions["multiply"]
+    case = a_case(function="multiply", shape="64x64,64x64")
+    filled = edge_inputs(case, entry, random_inputs(case, entry, 0))
+    pairs = {pair for (a, b), n in filled for pair in zip(bits(a.view(-1)[:n]), bits(b.view(-1)[:n]), strict=True)}
+    edges = bits(edge_values(entry.function, torch.float32))
+    assert pairs == {(a, b) for a in edges for b in edges}
+
+
+def test_an_empty_tensor_has_no_edges(catalog: Catalog) -> None:
+    entry = catalog.functions["relu"]
+    case = a_case(shape="0x3")
+    assert edge_inputs(case, entry, random_inputs(case, entry, 0)) == []
+
+
+def test_an_expanded_tensor_loses_no_edge(catalog: Catalog) -> None:
+    entry = catalog.functions["relu"]
+    case = a_case(shape="6x4", layout="expanded")
+    filled = edge_inputs(case, entry, random_inputs(case, entry, 0))
+    seen = {value for (x,), count in filled for value in bits(lay_out(x, "expanded").reshape(-1)[:count])}
+    assert seen == set(bits(edge_values(entry.function, torch.float32)))
+
+
+STRIDES = {
+    "contiguous": (60, 20, 5, 1),
+    "transposed": (60, 20, 1, 4),
+    "strided": (120, 40, 10, 2),
+    "expanded": (0, 20, 5, 1),
+    "channels-last": (60, 1, 15, 3),
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_layout_has_the_strides_it_claims_and_the_same_values(layout: str) -> None:
+    x = torch.arange(120.0).reshape(2, 3, 4, 5)
+    laid = lay_out(x, layout)
+    assert laid.stride() == STRIDES[layout]
+    assert torch.equal(laid, x[:1].expand_as(x) if layout == "expanded" else x)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("shape", [(), (0, 3)], ids=str)
+def test_a_layout_that_does_not_fit_leaves_values_alone(layout: str, shape: tuple[int, ...]) -> None:
+    x = torch.full(shape, 3.0)
+    assert torch.equal(lay_out(x, layout), x)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_leaf_is_a_fresh_tensor_of_its_layout_that_asks_for_its_gradient(layout: str) -> None:
+    leaf = as_leaf(torch.ones(2, 3, 4, 5), a_case(layout=layout))
+    assert leaf.is_leaf
+    assert leaf.requires_grad
+    assert leaf.stride() == STRIDES[layout]
+
+
+def test_cotangents_have_the_shape_and_dtype_of_the_outputs_and_come_from_the_generator() -> None:
+    outputs = (torch.ones(3, dtype=torch.float16), torch.ones(2, 2))
+    one, other = (cotangents(outputs, torch.Generator().manual_seed(5)) for _ in range(2))
+    assert [(each.shape, each.dtype) for each in one] == [((3,), torch.float16), ((2, 2), torch.float32)]
+    assert all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
+    assert one[1].std() > 0
