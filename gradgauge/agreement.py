@@ -140,9 +140,7 @@ def _compare_gradients(gradient: Tensor, truth: Truth, index: int) -> Comparison
     return comparison
 
 
-def _finiteness(
-    got: Tensor, low: Tensor, high: Tensor, compared: Tensor, dtype: torch.dtype
-) -> tuple[Tensor, Tensor]:
+def _finiteness(got: Tensor, low: Tensor, high: Tensor, compared: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
     """Return where finiteness differs from the oracle's as the dtype would hold it, and where both are finite."""
     stored_low = low.to(dtype).double()
     stored_high = stored_low if high is low else high.to(dtype).double()
@@ -154,9 +152,7 @@ def _finiteness(
     return ~alike & compared, both & compared
 
 
-def _summarize(
-    ulps: Tensor, differs: Tensor, compared: Tensor, got: Tensor, right: Tensor, truth: Truth
-) -> Comparison:
+def _summarize(ulps: Tensor, differs: Tensor, compared: Tensor, got: Tensor, right: Tensor, truth: Truth) -> Comparison:
     count = int(compared.sum())
     if not count:
         return Comparison()

@@ -10,6 +10,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from gradgauge.cases import Case
@@ -53,17 +54,17 @@ def compile_ahead(job: Job, cases: Sequence[Case]) -> None:
     session = Session(job)
     if job.threads:
         torch.set_num_threads(job.threads)  # inductor writes the number into the kernels
-    for case in cases:
+
+    def once(case: Case) -> None:
         entry = session.entry(case)
         call = compile_call(entry.implementations[case.implementation].implementation.call)
+        for truth in truths_for(case, entry, job.seed):
+            _, _, inputs = run_on(case, call, truth)
+            with torch.inference_mode():
+                call(*inputs)
 
-        def once(case: Case = case) -> None:
-            for truth in truths_for(case, entry, job.seed):
-                _, _, inputs = run_on(case, call, truth)
-                with torch.inference_mode():
-                    call(*inputs)
-
-        attempt("compiling ahead", once)
+    for case in cases:
+        attempt("compiling ahead", partial(once, case))
         forget_compiled()
 
 

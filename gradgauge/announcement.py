@@ -23,7 +23,7 @@ def announce(session: Session, items: int) -> None:
         "planned",
         items=items,
         catalog=describe_catalog(session.catalog, session.devices),
-        environment=describe_environment(session.devices, fresh_cache),
+        environment=describe_environment(session.devices, fresh_cache=fresh_cache),
         metrics={name: metric.to_json() for name, metric in metrics.items()},
         suites={name: suite.question for name, suite in session.suites.items()},
         first_metrics={name: [suite.metrics[0].name, suite.metrics[0].unit] for name, suite in session.suites.items()},

@@ -30,7 +30,7 @@ def attempt(doing: str, action: Callable[[], T]) -> T | Failure:
     """
     try:
         return action()
-    except (Exception, SystemExit) as error:
+    except (Exception, SystemExit) as error:  # noqa: BLE001  (the exception is the verdict)
         if DONATED_BUFFERS in str(error):
             return Failure(Verdict.UNSUPPORTED, f"{doing}: {first_line(error)}")
         return Failure(Verdict.FAIL, f"{doing} raised {first_line(error)}")

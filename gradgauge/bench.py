@@ -66,7 +66,7 @@ def run_bench(request: Request, watch: Callable[[Progress], None]) -> Outcome:
         watch(latest)
 
     try:
-        with _fresh_cache(request.fresh_cache) as cache:
+        with _cache_folder(request) as cache:
             progress = supervise(_job(request, folder), folder, request.timeout_s, cache, follow)
     except BaseException:
         _close(folder, description, progress, complete=False)
@@ -91,12 +91,12 @@ def _job(request: Request, folder: RunFolder) -> Job:
     )
 
 
-def _fresh_cache(wanted: bool) -> Any:
+def _cache_folder(request: Request) -> Any:
     class _Folder(tempfile.TemporaryDirectory[str]):
         def __enter__(self) -> Path:  # type: ignore[override]
             return Path(super().__enter__())
 
-    return _Folder(prefix="gradgauge-cache-") if wanted else nullcontext()
+    return _Folder(prefix="gradgauge-cache-") if request.fresh_cache else nullcontext()
 
 
 def _describe_request(request: Request, folder: RunFolder) -> dict[str, Any]:

@@ -16,9 +16,9 @@ def write_benchmark_json(file: Path, entries: Sequence[dict[str, Any]]) -> None:
     """
     if not entries:
         return
-    from pytest_benchmark import __version__  # noqa: PLC0415  (starts slowly)
-    from pytest_benchmark.plugin import pytest_benchmark_generate_machine_info  # noqa: PLC0415
-    from pytest_benchmark.utils import get_commit_info  # noqa: PLC0415
+    from pytest_benchmark import __version__
+    from pytest_benchmark.plugin import pytest_benchmark_generate_machine_info
+    from pytest_benchmark.utils import get_commit_info
 
     document = {
         "machine_info": pytest_benchmark_generate_machine_info(),

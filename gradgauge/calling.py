@@ -34,5 +34,5 @@ def gradients_of(
     if not connected:
         raise Disconnected("no output is connected to an input: backward has nothing to do")
     outs, grads = zip(*connected, strict=True)
-    found = torch.autograd.grad(outs, inputs, grads, allow_unused=True)
+    found: Sequence[Tensor | None] = torch.autograd.grad(outs, inputs, grads, allow_unused=True)
     return tuple(torch.zeros_like(x) if grad is None else grad for x, grad in zip(inputs, found, strict=True))

@@ -117,7 +117,9 @@ def _python_files(root: Path) -> list[Path]:
         files = sorted(root.glob("*/*.py"))
     except OSError as error:
         raise UnreadablePath(f"--implementations {root}: {error}") from error
-    files = [file for file in files if not file.name.startswith(("_", ".")) and not file.parent.name.startswith((".", "_"))]
+    files = [
+        file for file in files if not file.name.startswith(("_", ".")) and not file.parent.name.startswith((".", "_"))
+    ]
     if not files:
         raise UnreadablePath(f"--implementations {root}: holds no function folder (<function>/<technique>.py)")
     return files
@@ -125,32 +127,32 @@ def _python_files(root: Path) -> list[Path]:
 
 @dataclass
 class _Loader:
-    on_load: Callable[[Path], None]
+    on_load: Callable[[Path], object]
     skip: Mapping[str, str]
     broken: list[Broken] = field(default_factory=list)
 
     def value(self, file: Path, name: str, kind: type) -> tuple[Any, ModuleType] | None:
         """Return what `file` defines under `name` and its module, or None with the reason noted."""
         if str(file) in self.skip:
-            return self._note(file, None, self.skip[str(file)])
+            self.broken.append(Broken(str(file), None, self.skip[str(file)]))
+            return None
         self.on_load(file)
         try:
             module = load_module(file)
         except BrokenFile as error:
-            return self._note(file, error.line, error.message)
+            self.broken.append(Broken(str(file), error.line, error.message))
+            return None
         value = getattr(module, name, None)
         if not isinstance(value, kind):
-            return self._note(file, None, f"defines no {name} = {kind.__name__}(…)")
+            self.broken.append(Broken(str(file), None, f"defines no {name} = {kind.__name__}(…)"))
+            return None
         return value, module
-
-    def _note(self, file: Path, line: int | None, message: str) -> None:
-        self.broken.append(Broken(str(file), line, message))
 
 
 def load(
     roots: Sequence[Path],
     functions: Sequence[str] = (),
-    on_load: Callable[[Path], None] = lambda file: None,
+    on_load: Callable[[Path], object] = str,
     skip: Mapping[str, str] | None = None,
 ) -> Catalog:
     """Run the files below the roots and return what they define.

@@ -23,7 +23,10 @@ from gradgauge.terminal import catalog_table, progress_display, specification_li
 FINE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 
 app = typer.Typer(
-    add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None,
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
     help="Measure interchangeable implementations of one PyTorch function: speed, memory, gradients.",
 )
 out = Console(highlight=False)
@@ -58,7 +61,7 @@ Results = Annotated[Path, typer.Option("--results", help="Where runs go.")]
 
 
 @app.command()
-def bench(
+def bench(  # noqa: PLR0913, PLR0917  (typer reads the options off the signature)
     preset: Annotated[str, typer.Option(help="quick (≤ 1 min), standard (≤ 5 min), full (everything).")] = "standard",
     suite: Suites = None,
     function: Functions = None,
@@ -72,16 +75,20 @@ def bench(
     implementations: Folders = None,
     only_mine: OnlyMine = False,
     results: Results = Path("results"),
-    timeout: Annotated[float, typer.Option(help="Seconds that one step of a case may take before it is killed.")] = 120.0,
+    timeout: Annotated[
+        float, typer.Option(help="Seconds that one step of a case may take before it is killed.")
+    ] = 120.0,
     fresh_cache: Annotated[bool, typer.Option("--fresh-cache", help="Compile from an empty cache.")] = False,
-    threads: Annotated[int | None, typer.Option(help="Threads that PyTorch may use; its own default otherwise.")] = None,
+    threads: Annotated[
+        int | None, typer.Option(help="Threads that PyTorch may use; its own default otherwise.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of all random inputs.")] = 0,
 ) -> int:
     """Measure, write the report, print where it is."""
     axes = (suite, function, implementation, mode, pass_, device, dtype, shape, layout)
     selection = Selection(*(tuple(dict.fromkeys(chosen or ())) for chosen in axes))
     folders = tuple(implementations or ())
-    _check(preset, selection, folders, only_mine)
+    _check(preset, selection, folders, only_mine=only_mine)
     _check_numbers(timeout, threads)
     request = Request(preset, selection, folders, only_mine, results, seed, threads, timeout, fresh_cache)
     with progress_display(out, PRESETS[preset]) as watch:
@@ -96,7 +103,7 @@ def report(
     output: Annotated[Path | None, typer.Option(help="Where the page goes; into the run folder otherwise.")] = None,
 ) -> int:
     """Write the report of a run, complete or not."""
-    from gradgauge.report import write_report  # noqa: PLC0415  (pandas and seaborn take seconds to import)
+    from gradgauge.report import write_report
 
     out.print(str(write_report(RunFolder.open(run), output)), soft_wrap=True)
     return FINE
@@ -111,9 +118,7 @@ def list_(implementations: Folders = None, device: Devices = None) -> int:
 
 
 @app.command()
-def show(
-    function: Annotated[str, typer.Argument(help="The function's name.")], implementations: Folders = None
-) -> int:
+def show(function: Annotated[str, typer.Argument(help="The function's name.")], implementations: Folders = None) -> int:
     """Show the written definition of a function."""
     folders = tuple(implementations or ())
     _among("function", (function,), _scan(folders, only_mine=False))
@@ -131,7 +136,9 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _root(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
 ) -> None:
     pass
 
@@ -161,7 +168,7 @@ def _click_error() -> type[Any]:
     return base
 
 
-def _check(preset: str, selection: Selection, folders: tuple[Path, ...], only_mine: bool) -> None:
+def _check(preset: str, selection: Selection, folders: tuple[Path, ...], *, only_mine: bool) -> None:
     """Raise Usage or UnreadablePath for the first value that is not to be had; no file of anybody's is run."""
     _among("preset", (preset,), PRESETS)
     _among("suite", selection.suites, _suite_names())
@@ -171,7 +178,7 @@ def _check(preset: str, selection: Selection, folders: tuple[Path, ...], only_mi
     _among("layout", selection.layouts, LAYOUTS)
     if only_mine and not folders:
         raise Usage("--only-mine needs --implementations PATH")
-    found = _scan(folders, only_mine)
+    found = _scan(folders, only_mine=only_mine)
     _among("function", selection.functions, found)
     chosen = [found[name] for name in selection.functions] or list(found.values())
     _among("implementation", selection.implementations, sorted({name for one in chosen for name in one.techniques}))
@@ -195,7 +202,7 @@ def _among(what: str, given: Sequence[str], allowed: Any) -> None:
             raise Usage(f"--{what} {value!r} is not one of: {', '.join(allowed)}")
 
 
-def _scan(folders: tuple[Path, ...], only_mine: bool) -> dict[str, Sources]:
+def _scan(folders: tuple[Path, ...], *, only_mine: bool) -> dict[str, Sources]:
     found = scan([builtin_folder("implementations"), *folders])[0]
     mine = scan(folders)[0] if only_mine else found
     return {name: sources for name, sources in found.items() if name in mine}
@@ -206,9 +213,9 @@ def _suite_names() -> list[str]:
 
 
 def _describe(folders: tuple[Path, ...], functions: tuple[str, ...], devices: tuple[str, ...]) -> dict[str, Any]:
-    from gradgauge.catalog import load  # noqa: PLC0415
-    from gradgauge.description import describe_catalog  # noqa: PLC0415  (imports torch)
-    from gradgauge.devices import UnknownDevice, available_devices, choose_devices  # noqa: PLC0415
+    from gradgauge.catalog import load
+    from gradgauge.description import describe_catalog
+    from gradgauge.devices import UnknownDevice, available_devices, choose_devices
 
     try:
         chosen = choose_devices(devices, available_devices())
@@ -225,7 +232,7 @@ def _say_broken(catalog: dict[str, Any]) -> int:
 
 
 def _finish(outcome: Outcome) -> None:
-    from gradgauge.report import summary_lines, write_report  # noqa: PLC0415
+    from gradgauge.report import summary_lines, write_report
 
     page = write_report(outcome.folder)
     for line in summary_lines(outcome.folder):

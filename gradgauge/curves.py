@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -52,8 +52,9 @@ def curves_of(case: Case, entry: FunctionEntry, call: Call) -> Iterator[Curve]:
 
 def _slope(outputs: tuple[Tensor, ...], leaves: tuple[Tensor, ...], ones: tuple[Tensor, ...], along: int) -> Tensor:
     """Return the gradient as `gradients_of` does, keeping the graph for the outputs to come."""
-    found = torch.autograd.grad(outputs, leaves, ones, allow_unused=True, retain_graph=True)[along]
-    return torch.zeros_like(leaves[along]) if found is None else found
+    found: Sequence[Tensor | None] = torch.autograd.grad(outputs, leaves, ones, allow_unused=True, retain_graph=True)
+    slope = found[along]
+    return torch.zeros_like(leaves[along]) if slope is None else slope
 
 
 def _points(curve: tuple[float, float]) -> Tensor:
@@ -64,7 +65,8 @@ def _points(curve: tuple[float, float]) -> Tensor:
     spread = torch.cat([beyond, far])
     reach = max(abs(low), abs(high))
     outward = (spread * reach).clamp(max=FAR)
-    return torch.cat([-outward.flip(0), near, outward]).unique()
+    points: Tensor = torch.cat([-outward.flip(0), near, outward]).unique()  # type: ignore[no-untyped-call]
+    return points
 
 
 def _floats(tensor: Tensor) -> list[float]:

@@ -17,7 +17,7 @@ from gradgauge.compilation import OPTIONS
 PACKAGES = ("torch", "triton", "numpy", "pytest", "pytest-benchmark", "pandas", "seaborn", "gradgauge")
 
 
-def describe_environment(devices: tuple[str, ...], fresh_cache: bool) -> dict[str, Any]:
+def describe_environment(devices: tuple[str, ...], *, fresh_cache: bool) -> dict[str, Any]:
     """Return run.json's `environment`; what this machine does not tell is None."""
     return {
         "machine": _machine(),
@@ -30,7 +30,7 @@ def describe_environment(devices: tuple[str, ...], fresh_cache: bool) -> dict[st
             "cpu_capability": torch.backends.cpu.get_cpu_capability(),
             "compile_options": dict(OPTIONS),
         },
-        "compile_cache": _compile_cache(fresh_cache),
+        "compile_cache": _compile_cache(fresh=fresh_cache),
         "variables": {name: os.environ.get(name) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "CXX")},
         "git": _git(Path.cwd()),
     }
@@ -56,7 +56,9 @@ def _accelerator(device: str) -> dict[str, Any]:
     with suppress(AttributeError, RuntimeError):
         properties = getattr(torch, kind).get_device_properties(int(index))
     query = "name,driver_version,clocks.sm,clocks.max.sm,power.limit,power.draw"
-    told = _run("nvidia-smi", f"--id={index}", f"--query-gpu={query}", "--format=csv,noheader") if kind == "cuda" else None
+    told = (
+        _run("nvidia-smi", f"--id={index}", f"--query-gpu={query}", "--format=csv,noheader") if kind == "cuda" else None
+    )
     return {
         "device": device,
         "name": getattr(properties, "name", None),
@@ -66,10 +68,10 @@ def _accelerator(device: str) -> dict[str, Any]:
     }
 
 
-def _compile_cache(fresh: bool) -> str:
+def _compile_cache(*, fresh: bool) -> str:
     if fresh:
         return "cold: a fresh, empty cache was asked for"
-    from torch._inductor.runtime.cache_dir_utils import cache_dir  # noqa: PLC0415  (importing inductor takes a second)
+    from torch._inductor.runtime.cache_dir_utils import cache_dir
 
     folder = Path(cache_dir())
     return "warm: kernels of earlier runs were there" if folder.is_dir() and any(folder.iterdir()) else "cold: empty"
@@ -92,7 +94,7 @@ def _git(folder: Path) -> dict[str, Any] | None:
 
 def _run(*command: str) -> str | None:
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)  # noqa: S603
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.strip() if done.returncode == 0 else None

@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 class BlockMemory:
-    """What the cases of one block share: compiled calls, inputs, truths, samples. Forgotten when the next one begins."""
+    """What the cases of one block share: compiled calls, inputs, truths, samples; forgotten when the next begins."""
 
     def __init__(self) -> None:
         self._key: tuple[str, Case] | None = None

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import product
 from typing import Any, TypeVar
 
-from gradgauge.cases import LAYOUTS, MODES, PASSES, REFERENCE, Case, Shape, format_shapes, parse_shapes
+from gradgauge.cases import MODES, PASSES, REFERENCE, Case, Shape, format_shapes, parse_shapes
 from gradgauge.catalog import FunctionEntry
 from gradgauge.records import Metric
 
@@ -94,7 +94,7 @@ def plan(
         for sweep in suite.sweeps[preset]:
             shapes = _shapes(entry, preset, sweep, selection)
             for device in devices:
-                ranked += list(_cases(entry, sweep, shapes, selection, device, suite.with_reference))
+                ranked += list(_cases(entry, sweep, shapes, selection, device, suite))
     unique = dict.fromkeys(case for _, case in sorted(ranked, key=lambda pair: pair[0]))
     if not suite.eager_first:
         return by_block(unique)
@@ -110,7 +110,7 @@ def by_block(cases: Iterable[Case]) -> list[Case]:
 
 
 def _cases(
-    entry: FunctionEntry, sweep: Sweep, shapes: tuple[str, ...], chosen: Selection, device: str, with_reference: bool
+    entry: FunctionEntry, sweep: Sweep, shapes: tuple[str, ...], chosen: Selection, device: str, suite: Suite
 ) -> Iterator[tuple[tuple[int, int, int], Case]]:
     passes = [pass_ for pass_ in sweep.passes if not chosen.passes or pass_ in chosen.passes]
     dtypes = chosen.dtypes or sweep.dtypes
@@ -121,7 +121,7 @@ def _cases(
             techniques = list(product(entry.implementations, chosen.modes or sweep.modes))
             if chosen.implementations:
                 techniques = [pair for pair in techniques if pair[0] in chosen.implementations]
-            if techniques and with_reference and (REFERENCE, "eager") not in techniques:
+            if techniques and suite.with_reference and (REFERENCE, "eager") not in techniques:
                 techniques.insert(0, (REFERENCE, "eager"))
             # Within one rank: every function's first dtype and pass before anybody's second.
             order = (rank, dtypes.index(dtype), PASSES.index(pass_))
@@ -165,5 +165,3 @@ def left_out_by_preset(
         what = f"{name} · {mode} · {dtype} · {layout}: {len(cases)} cases ({shapes})"
         lines.append({"what": what, "reason": f"preset {preset}; --preset full measures it"})
     return lines
-
-

@@ -1,4 +1,4 @@
-"""The tensors that implementations are given: random and edge inputs, cotangents, layouts; all from a seed per block."""
+"""The tensors that implementations are given: random and edge inputs, cotangents, layouts; all from a seed."""
 
 from __future__ import annotations
 
@@ -85,7 +85,8 @@ def edge_values(function: Function, dtype: torch.dtype) -> Tensor:
     given = torch.tensor([*always, *function.edges], dtype=torch.float64).to(dtype)
     # Compared as bits: -0.0 and 0.0 are two edges, NaN is one.
     bits = torch.cat([given, *near]).to(torch.float64).view(torch.int64)
-    return torch.unique(bits).view(torch.float64).to(dtype)
+    distinct: Tensor = torch.unique(bits).view(torch.float64).to(dtype)
+    return distinct
 
 
 def edge_inputs(case: Case, entry: FunctionEntry, background: Sequence[Tensor]) -> list[tuple[tuple[Tensor, ...], int]]:
@@ -106,7 +107,7 @@ def edge_inputs(case: Case, entry: FunctionEntry, background: Sequence[Tensor]) 
     expanded = case.layout == "expanded"
     room = min(tensor[:1].numel() if expanded and tensor.dim() else tensor.numel() for tensor in background)
     filled = []
-    for chunk in combinations.split(room):
+    for chunk in combinations.split(room):  # type: ignore[no-untyped-call]
         tensors = [tensor.clone() for tensor in background]
         for tensor, column in zip(tensors, chunk.unbind(1), strict=True):
             tensor.view(-1)[: len(column)] = column

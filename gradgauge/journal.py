@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gradgauge.records import dump_line
+from gradgauge.runs import append_line
 
 PULSE_BYTES = 4096
 _HEADER = struct.Struct("<QI")
@@ -19,12 +20,11 @@ class Journal:
     """The writing end: one JSON line an event, on disk before the call returns to the worker."""
 
     def __init__(self, file: Path) -> None:
-        self._lines = file.open("a", encoding="utf-8")
+        self._file = file
 
     def write(self, event: str, **fields: Any) -> None:
         """Append one event."""
-        self._lines.write(dump_line({"event": event, **fields}))
-        self._lines.flush()
+        append_line(self._file, dump_line({"event": event, **fields}))
 
 
 class JournalReader:

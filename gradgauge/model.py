@@ -45,7 +45,7 @@ def kink_at(point: float, left: float, right: float, name: str = "x") -> Kink:
     def mask(x: Tensor) -> Tensor:
         return x == point
 
-    def one_sided(x: Tensor, grad_output: Tensor) -> tuple[tuple[Tensor, Tensor], ...]:
+    def one_sided(_: Tensor, grad_output: Tensor) -> tuple[tuple[Tensor, Tensor], ...]:
         return ((left * grad_output, right * grad_output),)
 
     return Kink(f"{name} = {point:g}", mask, one_sided, point, (left, right))

@@ -103,7 +103,7 @@ def _nan_masks(inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
     """Return for each input where a NaN of any input meets it."""
     own = [tensor.isnan() for tensor in inputs]
     try:
-        meeting = torch.broadcast_tensors(*own)
+        meeting = torch.broadcast_tensors(*own)  # type: ignore[no-untyped-call]
     except RuntimeError:  # inputs that do not broadcast, as a matrix product's: each answers for itself
         return tuple(own)
     together = torch.stack(meeting).any(dim=0).double()

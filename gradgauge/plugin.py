@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from gradgauge.gauge import BlockMemory, Gauge
     from gradgauge.session import Session
 
-SESSION = pytest.StashKey["Session"]()
-MEMORY = pytest.StashKey["BlockMemory"]()
+SESSION: pytest.StashKey[Session] = pytest.StashKey()
+MEMORY: pytest.StashKey[BlockMemory] = pytest.StashKey()
 
 
 class Disagreed(Exception):
@@ -59,7 +59,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture
 def gauge(request: pytest.FixtureRequest) -> Iterator[Gauge]:
     """Give the engine for one case; file what it recorded, and fail when a verdict fails."""
-    from gradgauge.gauge import BlockMemory, Gauge  # noqa: PLC0415  (imports torch)
+    from gradgauge.gauge import BlockMemory, Gauge
 
     config, case = request.config, request.param
     session = _session(config)
@@ -91,8 +91,8 @@ def pytest_runtest_makereport(
     report = yield
     suite = _suite(item)
     if suite and call.excinfo and not call.excinfo.errisinstance((pytest.skip.Exception, Disagreed)):
-        from gradgauge.loading import first_line  # noqa: PLC0415
-        from gradgauge.records import Record, Verdict  # noqa: PLC0415
+        from gradgauge.loading import first_line
+        from gradgauge.records import Record, Verdict
 
         case, metric = item.callspec.params["gauge"], suite.metrics[0]  # type: ignore[attr-defined]
         detail = f"the suite raised {first_line(call.excinfo.value)}"
@@ -102,9 +102,9 @@ def pytest_runtest_makereport(
 
 
 def _session(config: pytest.Config) -> Session:
-    from gradgauge.grid import Selection  # noqa: PLC0415
-    from gradgauge.job import Job  # noqa: PLC0415
-    from gradgauge.session import Session  # noqa: PLC0415
+    from gradgauge.grid import Selection
+    from gradgauge.job import Job
+    from gradgauge.session import Session
 
     if SESSION not in config.stash:
         config.stash[SESSION] = Session(Job(run="", preset="quick", seed=0, selection=Selection()))

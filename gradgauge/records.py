@@ -18,7 +18,7 @@ class Verdict(StrEnum):
     """What a record says of its value."""
 
     MEASURED = "measured"
-    PASS = "pass"  # noqa: S105  (a verdict, no password)
+    PASS = "pass"
     FAIL = "fail"
     EXPECTED_FAIL = "expected-fail"
     NOISY = "noisy"
@@ -100,7 +100,7 @@ class Record:
         return cls(case=case, verdict=Verdict(line["verdict"]), **{key: line[key] for key in keys})
 
 
-def _finite_or_said(value: float | int | None, detail: str) -> tuple[float | int | None, str]:
+def _finite_or_said(value: float | None, detail: str) -> tuple[float | int | None, str]:
     if value is None or math.isfinite(value):
         return value, detail
     return None, f"{detail} (the value is {value})".strip()

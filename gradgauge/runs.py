@@ -109,11 +109,11 @@ class RunFolder:
 
     def append_record(self, record: Record) -> None:
         """Append one record."""
-        _append(self.records_jsonl, dump_line(record.to_json(self.run_id)))
+        append_line(self.records_jsonl, dump_line(record.to_json(self.run_id)))
 
     def append_series(self, series: Series) -> None:
         """Append one curve."""
-        _append(self.series_jsonl, dump_line(series.to_json(self.run_id)))
+        append_line(self.series_jsonl, dump_line(series.to_json(self.run_id)))
 
     def read_records(self) -> list[dict[str, Any]]:
         """Return the lines of records.jsonl; a line that a kill cut short at the end is left out."""
@@ -134,7 +134,8 @@ class RunFolder:
             scratch.unlink(missing_ok=True)
 
 
-def _append(path: Path, line: str) -> None:
+def append_line(path: Path, line: str) -> None:
+    """Append one line and have it on its way to the disk before returning."""
     # One write of whole bytes with O_APPEND: a kill between two calls leaves only whole lines.
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     try:
@@ -151,13 +152,13 @@ def read_lines(path: Path) -> Iterator[dict[str, Any]]:
     """
     if not path.exists():
         return
-    with path.open(encoding="utf-8") as lines:
+    with path.open("rb") as lines:
         for number, line in enumerate(lines, 1):
-            if not line.endswith("\n"):
+            if not line.endswith(b"\n"):
                 return
             try:
                 value = json.loads(line)
-            except ValueError as error:
+            except ValueError as error:  # UnicodeDecodeError is one, too
                 raise UnreadableRun(f"{path}:{number}: not JSON: {error}") from error
             if not isinstance(value, dict):
                 raise UnreadableRun(f"{path}:{number}: not an object")

@@ -81,7 +81,9 @@ def _warm_up(subject: Subject) -> _Runner | Failure:
     for _ in range(WARM_UP_CALLS):
         runner.pass_.run(runner.pass_.prepare(1))
     if watch:
-        compiled = watch.compiled(() if subject.case.pass_ == "inference" else outputs_of(subject.call(*subject.inputs)))
+        compiled = watch.compiled(
+            () if subject.case.pass_ == "inference" else outputs_of(subject.call(*subject.inputs))
+        )
         if not compiled.graphs:
             return Failure(Verdict.UNSUPPORTED, "torch.compile found no graph in it: nothing would run compiled")
         runner.detail = compiled.detail

@@ -62,9 +62,7 @@ class Session:
             return []
         functions = list(self.catalog.functions.values())
         preset, chosen = self.job.preset, self.job.selection
-        cases = [
-            case for case in plan(suite, preset, chosen, functions, self.devices) if not self.unavailable(case)
-        ]
+        cases = [case for case in plan(suite, preset, chosen, functions, self.devices) if not self.unavailable(case)]
         self.suites[name], self.planned[name] = suite, cases
         self.left_out += left_out_by_preset(name, suite, preset, chosen, functions, self.devices)
         done = {slug for suite_name, slug in self.job.done if suite_name == name}
@@ -156,6 +154,8 @@ def roots_of(job: Job) -> list[Path]:
 def _only_mine(catalog: Catalog) -> Catalog:
     functions = {}
     for name, entry in catalog.functions.items():
-        kept = {key: found for key, found in entry.implementations.items() if key == REFERENCE or not is_builtin(found.file)}
+        kept = {
+            key: found for key, found in entry.implementations.items() if key == REFERENCE or not is_builtin(found.file)
+        }
         functions[name] = replace(entry, implementations=kept)
     return replace(catalog, functions=functions)

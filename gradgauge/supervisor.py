@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -66,7 +67,9 @@ class Progress:
             self.finished, self.status = True, int(event["status"])
 
 
-def supervise(job: Job, folder: RunFolder, timeout_s: float, fresh_cache: Path | None, watch: Callable[[Progress], None]) -> Progress:
+def supervise(
+    job: Job, folder: RunFolder, timeout_s: float, fresh_cache: Path | None, watch: Callable[[Progress], None]
+) -> Progress:
     """Measure the job in as many workers as it takes, and return what they told.
 
     watch: called several times a second. Raises Refused, or WorkerLost when a worker dies outside of any case.
@@ -140,7 +143,7 @@ def _start(folder: RunFolder, fresh_cache: Path | None) -> subprocess.Popen[byte
         environment["TORCHINDUCTOR_CACHE_DIR"] = str(fresh_cache)
         environment["GRADGAUGE_FRESH_CACHE"] = "1"
     with folder.worker_log.open("ab") as log:
-        return subprocess.Popen(  # noqa: S603
+        return subprocess.Popen(
             [sys.executable, "-m", "gradgauge.worker", str(folder.job_json)],
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -153,10 +156,8 @@ def _start(folder: RunFolder, fresh_cache: Path | None) -> subprocess.Popen[byte
 def _kill(worker: subprocess.Popen[bytes]) -> None:
     """End the worker and whatever it started (compilers among them)."""
     if os.name == "posix":
-        try:
+        with suppress(ProcessLookupError):
             os.killpg(worker.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
     else:
         worker.kill()
     worker.wait()
@@ -182,7 +183,9 @@ def _charge(death: str, step_text: str, folder: RunFolder, progress: Progress) -
         what = f"everything else of {step.case.function} · {step.case.implementation} on {step.case.device}"
         progress.left_out.append({"what": what, "reason": f"{step.suite} {step.case.slug} {detail}"})
     else:
-        raise WorkerLost(f"the measuring process {death} while {step_text or 'starting'}; its output: {folder.worker_log}")
+        raise WorkerLost(
+            f"the measuring process {death} while {step_text or 'starting'}; its output: {folder.worker_log}"
+        )
 
 
 def _crash_record(suite: str, case: Case, detail: str, progress: Progress) -> Record:

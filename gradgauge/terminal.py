@@ -9,7 +9,8 @@ from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress as Bar, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bar
 from rich.table import Table
 
 from gradgauge.steps import CaseStep, LoadStep, read_step
@@ -33,7 +34,9 @@ def progress_display(console: Console, limit_s: float | None) -> Iterator[Callab
         def show(progress: Progress) -> None:
             left = time_left(len(progress.done), progress.items, time.monotonic() - started, limit_s)
             total = progress.items or None
-            bar.update(task, description=escape(_in_hand(progress)), completed=len(progress.done), total=total, left=left)
+            bar.update(
+                task, description=escape(_in_hand(progress)), completed=len(progress.done), total=total, left=left
+            )
 
         yield show
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -12,6 +13,9 @@ from gradgauge.catalog import builtin_folder
 from gradgauge.job import Job
 from gradgauge.journal import Journal, Pulse
 from gradgauge.runs import RunFolder
+
+if TYPE_CHECKING:
+    from gradgauge.session import Session
 
 OWN_CONFIG = """[pytest]
 filterwarnings = default
@@ -36,16 +40,15 @@ def main(job_file: Path) -> int:
 
 
 def _measure(job: Job, folder: RunFolder, journal: Journal, pulse: Pulse) -> int:
-    import torch  # noqa: PLC0415  (only after the first beat, so that the parent sees a sign of life)
+    import torch
 
-    from gradgauge.session import Session  # noqa: PLC0415
+    from gradgauge.session import Session
 
     if job.threads:
         torch.set_num_threads(job.threads)
     session = Session(job, folder, journal, pulse)
     journal.write("loading")
     assert session.devices
-    assert session.catalog
     try:
         return int(pytest.main(_arguments(folder), plugins=[_Announcer(session)]))
     finally:
@@ -53,8 +56,8 @@ def _measure(job: Job, folder: RunFolder, journal: Journal, pulse: Pulse) -> int
 
 
 def _refusals() -> tuple[type[Exception], ...]:
-    from gradgauge.catalog import UnreadablePath  # noqa: PLC0415
-    from gradgauge.devices import UnknownDevice  # noqa: PLC0415
+    from gradgauge.catalog import UnreadablePath
+    from gradgauge.devices import UnknownDevice
 
     return (UnknownDevice, UnreadablePath)
 
@@ -72,21 +75,21 @@ def _arguments(folder: RunFolder) -> list[str]:
 class _Announcer:
     """Hands the session to the plugin, and tells the parent the plan before the first case runs."""
 
-    def __init__(self, session: object) -> None:
+    def __init__(self, session: Session) -> None:
         self.session = session
 
     def pytest_configure(self, config: pytest.Config) -> None:
         """Put the session where the plugin looks for it."""
-        from gradgauge.plugin import SESSION  # noqa: PLC0415
+        from gradgauge.plugin import SESSION
 
-        config.stash[SESSION] = self.session  # type: ignore[assignment]
+        config.stash[SESSION] = self.session
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Announce the plan."""
-        from gradgauge.announcement import announce  # noqa: PLC0415
+        from gradgauge.announcement import announce
 
-        announce(self.session, items=len(session.items))  # type: ignore[arg-type]
+        announce(self.session, items=len(session.items))
 
 
 def _die_first() -> None:

@@ -13,31 +13,52 @@ from gradgauge.grid import Suite, Sweep
 from gradgauge.records import Metric
 
 VALUE_ULP = Metric(
-    "value_max_ulp", "ulp", "lower", exact=True,
+    "value_max_ulp",
+    "ulp",
+    "lower",
+    exact=True,
     help="Largest |error| of a value against the float64 oracle, in ulps of the working dtype at the true value.",
 )
 GRADIENT_ULP = Metric(
-    "gradient_max_ulp", "ulp", "lower", exact=True,
-    help="Largest |error| of a gradient, in ulps at max(|true gradient|, |grad_output| · the function's largest slope).",
+    "gradient_max_ulp",
+    "ulp",
+    "lower",
+    exact=True,
+    help="Largest |error| of a gradient, in ulps at max(|true gradient|, |grad_output| · largest slope).",
 )
 TAIL_ULP = Metric(
-    "gradient_tail_ulp", "ulp", "lower", exact=True,
+    "gradient_tail_ulp",
+    "ulp",
+    "lower",
+    exact=True,
     help="The same in ulps at the true gradient itself, where that is below 1/1024 of its scale. Reported, not judged.",
 )
 ERROR_RATIO = Metric(
-    "gradient_error_ratio", "ratio", "lower", exact=True,
+    "gradient_error_ratio",
+    "ratio",
+    "lower",
+    exact=True,
     help="gradient_max_ulp over that of the reference run eagerly in the same dtype (at least 0.5 ulp).",
 )
 VALUE_NONFINITE = Metric(
-    "value_nonfinite", "count", "lower", exact=True,
+    "value_nonfinite",
+    "count",
+    "lower",
+    exact=True,
     help="Values that are NaN or infinite where the oracle's are not, or the other way round.",
 )
 GRADIENT_NONFINITE = Metric(
-    "gradient_nonfinite", "count", "lower", exact=True,
+    "gradient_nonfinite",
+    "count",
+    "lower",
+    exact=True,
     help="Gradients that are NaN or infinite where the oracle's are not, or the other way round; NaN inputs left out.",
 )
 KINK_SLOPE = Metric(
-    "kink_slope", "1", None, exact=True,
+    "kink_slope",
+    "1",
+    None,
+    exact=True,
     help="The slope that the implementation takes at a kink; anything between the one-sided derivatives is right.",
 )
 
@@ -50,7 +71,7 @@ def smallest(shapes: tuple[str, ...]) -> tuple[str, ...]:
     return shapes[:1]
 
 
-def degenerate(shapes: tuple[str, ...]) -> tuple[str, ...]:
+def degenerate(_: tuple[str, ...]) -> tuple[str, ...]:
     """Return the shapes without dimensions and without elements."""
     return ("scalar", "0x3")
 
@@ -85,7 +106,9 @@ SUITE = Suite(
 def test_gradients(gauge: Gauge) -> None:
     """Judge one implementation against the oracle, on random inputs and edges together."""
     case, entry = gauge.case, gauge.entry
-    truths = gauge.once_per_block("truths", lambda: attempt("the reference", lambda: truths_for(case, entry, gauge.seed)))
+    truths = gauge.once_per_block(
+        "truths", lambda: attempt("the reference", lambda: truths_for(case, entry, gauge.seed))
+    )
     if isinstance(truths, Failure):
         gauge.record(VALUE_ULP, None, "not-applicable", truths.detail)
         return
@@ -96,7 +119,8 @@ def test_gradients(gauge: Gauge) -> None:
         gauge.fail(VALUE_ULP, agreement)
         return
     native = gauge.once_per_block(
-        "native", lambda: attempt("the reference", lambda: judge(case, entry, entry.reference.implementation.call, truths))
+        "native",
+        lambda: attempt("the reference", lambda: judge(case, entry, entry.reference.implementation.call, truths)),
     )
     budget = entry.function.value_budget_ulp
     outputs = [{"output": str(index)} if len(agreement.values) > 1 else {} for index in range(len(agreement.values))]
@@ -120,7 +144,8 @@ def _drawn_case(gauge: Gauge) -> Case | None:
     alike = [
         other
         for other in gauge.session.planned[gauge.suite]
-        if replace(gauge.case.block, dtype="", shape="", layout="") == replace(other.block, dtype="", shape="", layout="")
+        if replace(gauge.case.block, dtype="", shape="", layout="")
+        == replace(other.block, dtype="", shape="", layout="")
         and (other.implementation, other.mode) == (gauge.case.implementation, "eager")
     ]
     return next((other for other in alike if other.dtype == "float32"), next(iter(alike), None))
@@ -134,7 +159,9 @@ def _refuse_unknown_metrics(gauge: Gauge) -> None:
             gauge.record(VALUE_ULP, None, "fail", detail, labels={"expected_fail": metric})
 
 
-def _file(gauge: Gauge, metric: Metric, labels: list[dict[str, str]], comparisons: list[Comparison], most: float) -> None:
+def _file(
+    gauge: Gauge, metric: Metric, labels: list[dict[str, str]], comparisons: list[Comparison], most: float
+) -> None:
     """File one judged metric for each output or input. An expected failure is strict: it must show in one at least."""
     expected = gauge.implementation(gauge.case).expected_fail.get(metric.name, "")
     within = [_value(metric, comparison) <= most for comparison in comparisons]
@@ -172,7 +199,9 @@ def _file_tail(gauge: Gauge, labels: dict[str, str], comparison: Comparison) -> 
 def _file_ratio(gauge: Gauge, labels: dict[str, str], comparison: Comparison, native: Comparison) -> None:
     is_oracle = gauge.case.implementation == REFERENCE and gauge.case.mode == MODES[0]
     if is_oracle or not comparison.elements:
-        gauge.record(ERROR_RATIO, None, "not-applicable", "the yardstick itself" if is_oracle else "no elements", labels=labels)
+        gauge.record(
+            ERROR_RATIO, None, "not-applicable", "the yardstick itself" if is_oracle else "no elements", labels=labels
+        )
     else:
         gauge.record(ERROR_RATIO, comparison.max_ulp / max(native.max_ulp, 0.5), "measured", labels=labels)
 

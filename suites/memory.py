@@ -11,11 +11,17 @@ from gradgauge.memory import saved_bytes
 from gradgauge.records import Metric
 
 SAVED = Metric(
-    "saved_bytes", "byte", "lower", exact=True,
+    "saved_bytes",
+    "byte",
+    "lower",
+    exact=True,
     help="Bytes kept between forward and backward, each storage counted once; inputs kept count too.",
 )
 PEAK = Metric(
-    "peak_bytes", "byte", "lower", exact=True,
+    "peak_bytes",
+    "byte",
+    "lower",
+    exact=True,
     help="How far allocated memory rises above where it stood before the pass; warm; the pass's own outputs count.",
 )
 

@@ -15,11 +15,17 @@ from gradgauge.sampling import Samples, measure_block
 from gradgauge.statistics import estimate_median
 
 TIME = Metric(
-    "time", "s", "lower", exact=False,
+    "time",
+    "s",
+    "lower",
+    exact=False,
     help="Median seconds a call, freeing its outputs included; the interval is that of the median over rounds.",
 )
 SPEEDUP = Metric(
-    "speedup", "ratio", "higher", exact=False,
+    "speedup",
+    "ratio",
+    "higher",
+    exact=False,
     help="Time of the reference in eager mode over this one's, from rounds taken in turns; above 1 is faster.",
 )
 
@@ -64,7 +70,8 @@ def test_speed(gauge: Gauge, benchmark: BenchmarkFixture) -> None:
 
 def _file_speedup(gauge: Gauge, samples: Samples, outcomes: dict[Case, Samples | Failure]) -> None:
     reference = next(
-        (found for other, found in outcomes.items() if other.implementation == REFERENCE and other.mode == "eager"), None
+        (found for other, found in outcomes.items() if other.implementation == REFERENCE and other.mode == "eager"),
+        None,
     )
     if not isinstance(reference, Samples):
         gauge.record(SPEEDUP, None, "not-applicable", "the reference has no time to compare with")

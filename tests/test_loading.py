@@ -25,7 +25,7 @@ def test_two_revisions_of_one_file_live_side_by_side(tmp_path: Path) -> None:
 def test_the_module_stands_in_sys_modules_before_it_runs(tmp_path: Path) -> None:
     text = "import sys\nFOUND = sys.modules[__name__].__file__"
     file = write(tmp_path / "relu/where.py", text)
-    assert load_module(file).FOUND == str(file)
+    assert str(file) == load_module(file).FOUND
 
 
 @pytest.mark.parametrize(

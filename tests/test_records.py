@@ -9,10 +9,7 @@ import pytest
 from gradgauge.records import AVAILABILITY, Metric, Record, Series, Verdict, dump_line
 from tests.fakes import CASE, a_case
 
-KEYS = (
-    "run suite function implementation mode pass device dtype shape layout labels "
-    "metric value unit low high samples verdict detail"
-).split()
+KEYS = ["run", "suite", "function", "implementation", "mode", "pass", "device", "dtype", "shape", "layout", "labels", "metric", "value", "unit", "low", "high", "samples", "verdict", "detail"]
 
 
 def a_record(**fields: Any) -> Record:

@@ -38,6 +38,21 @@ class Place:
         return " · ".join(part for part in (self.device, self.dtype, layout, self.labels) if part)
 
 
+def places(records: list[Record], functions: list[str]) -> dict[Place, bool]:
+    """Return where records were measured, in the functions' order, and whether a figure is drawn of it.
+
+    Layouts and labels of one function, device and dtype share a figure's worth: the first, contiguous if there is one.
+    """
+    found = sorted(
+        dict.fromkeys(Place.of(record) for record in records),
+        key=lambda place: (functions.index(place.function), bool(place.labels), place.layout not in ("contiguous", "")),
+    )
+    drawn: dict[tuple[str, str, str], Place] = {}
+    for place in found:
+        drawn.setdefault((place.function, place.device, place.dtype), place)
+    return {place: place in drawn.values() for place in found}
+
+
 @dataclass(frozen=True)
 class Contender:
     """A technique with its speedup over the reference; infinite bounds where the run holds no interval."""

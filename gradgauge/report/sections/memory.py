@@ -9,7 +9,7 @@ from gradgauge.report.blocks import Block, Cell, Column, Figure, Fold, Heading, 
 from gradgauge.report.data import RunData
 from gradgauge.report.figures.bar_plot import draw_bars
 from gradgauge.report.figures.style import Look, looks
-from gradgauge.report.ranking import Place
+from gradgauge.report.ranking import Place, places
 
 TITLE = "Memory"
 ORDER = 50
@@ -25,15 +25,14 @@ def render(run: RunData) -> list[Block] | None:
     records = [record for record in run.records if (record.suite, record.metric) in SHOWS]
     if not records:
         return None
-    order = run.function_names()
-    places = sorted(dict.fromkeys(Place.of(record) for record in records), key=lambda item: order.index(item.function))
     blocks: list[Block] = []
-    for place in places:
+    for place, is_drawn in places(records, run.function_names()).items():
         here = [record for record in records if Place.of(record) == place]
         first = place.function not in {heading.text for heading in blocks if isinstance(heading, Heading)}
         blocks += [Heading(place.function)] if first else []
         blocks.append(Heading(place.title or "no device recorded", level=4))
-        blocks += [*_figure(run, place, here, looks(run)), _table(run, here)]
+        figure = _figure(run, place, here, looks(run)) if is_drawn else []
+        blocks += [*figure, _table(run, here)]
     return blocks
 
 

@@ -28,7 +28,7 @@ from gradgauge.report.data import RunData, label_text
 from gradgauge.report.figures.style import Look, looks
 from gradgauge.report.figures.svg import swatch
 from gradgauge.report.figures.time_plot import draw_points, draw_times
-from gradgauge.report.ranking import Place, Ranking, rankings
+from gradgauge.report.ranking import Place, Ranking, places, rankings
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -50,15 +50,13 @@ def render(run: RunData) -> list[Block] | None:
     if not records:
         return None
     ranked = {(found.place, found.pass_, found.shape): found for found in rankings(run)}
-    order = run.function_names()
-    places = sorted(dict.fromkeys(Place.of(record) for record in records), key=lambda item: order.index(item.function))
     blocks: list[Block] = []
-    for place in places:
+    for place, is_drawn in places(records, run.function_names()).items():
         here = [record for record in records if Place.of(record) == place]
         first = place.function not in {heading.text for heading in blocks if isinstance(heading, Heading)}
         blocks += [Heading(place.function)] if first else []
         blocks.append(Heading(place.title or "no device recorded", level=4))
-        blocks += _figure(run, place, looks(run))
+        blocks += _figure(run, place, looks(run)) if is_drawn else []
         blocks += _table(run, place, here, ranked)
         blocks += _remarks(here)
     return blocks
@@ -179,8 +177,8 @@ def _remarks(here: list[Record]) -> list[Block]:
     if not grouped:
         return []
     items = tuple(
-        (Code(technique), f" — {detail}", f" ({places[0]})" if len(set(places)) == 1 else "")
-        for (technique, detail), places in grouped.items()
+        (Code(technique), f" — {detail}", f" ({found[0]})" if len(set(found)) == 1 else "")
+        for (technique, detail), found in grouped.items()
     )
     return [Paragraph(("Said of these measurements:",), muted=True), Bullets(items)]
 
