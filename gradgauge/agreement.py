@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from gradgauge.attempts import Wrong
 from gradgauge.calling import Call, gradients_of, outputs_of
 from gradgauge.cases import Case
 from gradgauge.catalog import FunctionEntry
@@ -20,7 +21,7 @@ TAIL = 2.0**-10
 """A gradient smaller than this share of its scale lies in the tail."""
 
 
-class WrongStructure(Exception):
+class WrongStructure(Wrong):
     """Outputs of the wrong number, shape, dtype or device; the message says which and what was right."""
 
 

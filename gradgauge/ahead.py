@@ -15,6 +15,7 @@ from pathlib import Path
 
 from gradgauge.cases import Case
 from gradgauge.job import Job
+from gradgauge.lifeline import die_with_parent
 
 
 class CompileAhead:
@@ -69,4 +70,5 @@ def compile_ahead(job: Job, cases: Sequence[Case]) -> None:
 
 
 if __name__ == "__main__":
+    die_with_parent()
     compile_ahead(Job.read(Path(sys.argv[1])), [Case.from_json(keys) for keys in json.load(sys.stdin)])

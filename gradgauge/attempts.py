@@ -15,6 +15,10 @@ DONATED_BUFFERS = "donated buffers"
 """What PyTorch says when a compiled backward is asked to keep its graph."""
 
 
+class Wrong(Exception):
+    """What an implementation did wrong, found by this project's own checks; the message is the whole sentence."""
+
+
 @dataclass(frozen=True)
 class Failure:
     """Why there is no figure: the verdict, and a sentence."""
@@ -30,6 +34,8 @@ def attempt(doing: str, action: Callable[[], T]) -> T | Failure:
     """
     try:
         return action()
+    except Wrong as wrong:
+        return Failure(Verdict.FAIL, str(wrong))
     except (Exception, SystemExit) as error:  # noqa: BLE001  (the exception is the verdict)
         if DONATED_BUFFERS in str(error):
             return Failure(Verdict.UNSUPPORTED, f"{doing}: {first_line(error)}")

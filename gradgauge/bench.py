@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import shutil
 import sys
 import tempfile
 import time
@@ -20,7 +21,7 @@ from gradgauge.grid import PRESETS, Selection
 from gradgauge.job import Job
 from gradgauge.records import Verdict
 from gradgauge.runs import RunFolder
-from gradgauge.supervisor import Progress, supervise
+from gradgauge.supervisor import Progress, Refused, supervise
 
 
 @dataclass(frozen=True)
@@ -47,11 +48,18 @@ class Outcome:
     problems: tuple[str, ...]
 
 
+class Interrupted(Exception):
+    """Ctrl-C or a kill while measuring; folder: what was measured until then, closed as incomplete."""
+
+    def __init__(self, folder: RunFolder) -> None:
+        super().__init__(str(folder.path))
+        self.folder = folder
+
+
 def run_bench(request: Request, watch: Callable[[Progress], None]) -> Outcome:
     """Measure what was asked for and leave a run folder; the report is not written yet.
 
-    watch: told the progress several times a second. On Ctrl-C the run is closed as incomplete and the
-    KeyboardInterrupt passes on.
+    watch: told the progress several times a second. Raises Interrupted on Ctrl-C, with the run closed as incomplete.
     """
     folder = RunFolder.create(request.results)
     description = _describe_request(request, folder)
@@ -68,6 +76,12 @@ def run_bench(request: Request, watch: Callable[[Progress], None]) -> Outcome:
     try:
         with _cache_folder(request) as cache:
             progress = supervise(_job(request, folder), folder, request.timeout_s, cache, follow)
+    except Refused:
+        shutil.rmtree(folder.path)
+        raise
+    except KeyboardInterrupt:
+        _close(folder, description, progress, complete=False)
+        raise Interrupted(folder) from None
     except BaseException:
         _close(folder, description, progress, complete=False)
         raise

@@ -7,19 +7,21 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from gradgauge.attempts import Wrong
+
 Call = Callable[..., Tensor | tuple[Tensor, ...]]
 
 
-class Disconnected(Exception):
+class Disconnected(Wrong):
     """An output through which no gradient flows back to any input."""
 
 
 def outputs_of(result: Tensor | tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    """Return the outputs as a tuple; raise TypeError naming what was returned in place of tensors."""
+    """Return the outputs as a tuple; raise Wrong naming what was returned in place of tensors."""
     outputs = result if isinstance(result, tuple) else (result,)
     for output in outputs:
         if not isinstance(output, Tensor):
-            raise TypeError(f"returned {type(output).__name__}, not a tensor or a tuple of tensors")
+            raise Wrong(f"returned {type(output).__name__}, not a tensor or a tuple of tensors")
     return outputs
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from gradgauge import __version__
-from gradgauge.bench import Outcome, Request, run_bench
+from gradgauge.bench import Interrupted, Outcome, Request, run_bench
 from gradgauge.cases import DTYPES, LAYOUTS, MODES, PASSES, parse_shapes
 from gradgauge.catalog import Sources, UnreadablePath, builtin_folder, scan
 from gradgauge.grid import PRESETS, Selection
@@ -21,6 +22,7 @@ from gradgauge.supervisor import Refused, WorkerLost
 from gradgauge.terminal import catalog_table, progress_display, specification_lines
 
 FINE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
+MOST_PROBLEMS = 20
 
 app = typer.Typer(
     add_completion=False,
@@ -145,10 +147,15 @@ def _root(
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; exit 0 fine, 1 a measured failure, 2 wrong usage or input, 130 interrupted."""
+    # A kill closes the run as Ctrl-C does.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         status = app(list(arguments) if arguments is not None else None, standalone_mode=False)
+    except Interrupted as stop:
+        _complain(f"interrupted; `gradgauge report {stop.folder.path}` shows what was measured until then")
+        sys.exit(INTERRUPTED)
     except (KeyboardInterrupt, typer.Abort):
-        status = INTERRUPTED
+        sys.exit(INTERRUPTED)
     except (Usage, UnreadablePath, UnreadableRun, Refused) as error:
         _complain(str(error))
         sys.exit(USAGE)
@@ -158,8 +165,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except _click_error() as error:
         _complain(error.format_message())
         sys.exit(USAGE)
-    if status == INTERRUPTED:  # newer versions of typer return it instead of raising
-        _complain("interrupted; what was measured is kept, `gradgauge report RUN` shows it")
     sys.exit(status if isinstance(status, int) else FINE)
 
 
@@ -237,8 +242,12 @@ def _finish(outcome: Outcome) -> None:
     page = write_report(outcome.folder)
     for line in summary_lines(outcome.folder):
         out.print(escape(line), soft_wrap=True)
-    for problem in outcome.problems:
+    for problem in outcome.problems[:MOST_PROBLEMS]:
         out.print(escape(problem), style="red", soft_wrap=True)
+    if len(outcome.problems) > MOST_PROBLEMS:
+        out.print(
+            f"… and {len(outcome.problems) - MOST_PROBLEMS} more in {outcome.folder.records_jsonl}", soft_wrap=True
+        )
     out.print(f"report: {escape(str(page))}", soft_wrap=True)
 
 

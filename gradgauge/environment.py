@@ -12,9 +12,10 @@ from typing import Any
 
 import torch
 
+from gradgauge import __version__
 from gradgauge.compilation import OPTIONS
 
-PACKAGES = ("torch", "triton", "numpy", "pytest", "pytest-benchmark", "pandas", "seaborn", "gradgauge")
+PACKAGES = ("torch", "triton", "numpy", "pytest", "pytest-benchmark", "pandas", "seaborn")
 
 
 def describe_environment(devices: tuple[str, ...], *, fresh_cache: bool) -> dict[str, Any]:
@@ -23,6 +24,7 @@ def describe_environment(devices: tuple[str, ...], *, fresh_cache: bool) -> dict
         "machine": _machine(),
         "accelerators": [_accelerator(device) for device in devices if device != "cpu"],
         "python": platform.python_version(),
+        "gradgauge": __version__,
         "packages": {name: _version(name) for name in PACKAGES},
         "torch": {
             "threads": torch.get_num_threads(),

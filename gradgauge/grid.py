@@ -137,6 +137,11 @@ def _shapes(entry: FunctionEntry, preset: str, sweep: Sweep, selection: Selectio
     return tuple(dict.fromkeys(format_shapes(parse_shapes(text, inputs)) for text in sweep.pick(own)))
 
 
+def shape_fits(text: str, entry: FunctionEntry) -> bool:
+    """Whether the text gives a shape for each input of the function."""
+    return bool(_fitting(text, len(entry.function.inputs)))
+
+
 def _fitting(text: str, inputs: int) -> str:
     try:
         return format_shapes(parse_shapes(text, inputs))

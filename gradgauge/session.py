@@ -13,12 +13,16 @@ from gradgauge.ahead import CompileAhead
 from gradgauge.cases import MODES, REFERENCE, Case
 from gradgauge.catalog import Catalog, FunctionEntry, builtin_folder, is_builtin, load, scan
 from gradgauge.devices import available_devices, choose_devices, unavailable_reason
-from gradgauge.grid import Suite, left_out_by_preset, plan
+from gradgauge.grid import Suite, left_out_by_preset, plan, shape_fits
 from gradgauge.job import Job, subject_key
 from gradgauge.journal import Journal, Pulse
 from gradgauge.records import AVAILABILITY, Record, Series, Verdict
 from gradgauge.runs import RunFolder
 from gradgauge.steps import CaseStep, LoadStep
+
+
+class UnfitShape(Exception):
+    """A chosen shape that no chosen function can take; the message names it and what they take."""
 
 
 @dataclass
@@ -55,6 +59,14 @@ class Session:
     def _functions_to_load(self) -> tuple[str, ...]:
         outside = tuple(scan([Path(path) for path in self.job.implementations])[0]) if self.job.only_mine else ()
         return self.job.selection.functions or outside
+
+    def check_shapes(self) -> None:
+        """Raise UnfitShape for the first chosen shape that fits none of the functions."""
+        functions = self.catalog.functions.values()
+        for text in self.job.selection.shapes:
+            if functions and not any(shape_fits(text, entry) for entry in functions):
+                takes = "; ".join(f"{entry.name} takes {', '.join(entry.function.inputs)}" for entry in functions)
+                raise UnfitShape(f"--shape {text!r} has one part too few or too many: {takes}")
 
     def plan(self, name: str, suite: Suite) -> list[Case]:
         """Return the cases of a suite that are still to be measured, and note the plan as a whole."""

@@ -12,6 +12,7 @@ import pytest
 from gradgauge.catalog import builtin_folder
 from gradgauge.job import Job
 from gradgauge.journal import Journal, Pulse
+from gradgauge.lifeline import die_first, die_with_parent
 from gradgauge.runs import RunFolder
 
 if TYPE_CHECKING:
@@ -24,7 +25,8 @@ filterwarnings = default
 
 def main(job_file: Path) -> int:
     """Measure what the job asks for; return 0 when the session ran to its end, whatever the verdicts are."""
-    _die_first()
+    die_first()
+    die_with_parent()
     job = Job.read(job_file)
     folder = RunFolder(Path(job.run))
     journal = Journal(folder.journal_jsonl)
@@ -48,7 +50,8 @@ def _measure(job: Job, folder: RunFolder, journal: Journal, pulse: Pulse) -> int
         torch.set_num_threads(job.threads)
     session = Session(job, folder, journal, pulse)
     journal.write("loading")
-    assert session.devices
+    assert session.devices, "there is a CPU at least"
+    session.check_shapes()
     try:
         return int(pytest.main(_arguments(folder), plugins=[_Announcer(session)]))
     finally:
@@ -58,8 +61,9 @@ def _measure(job: Job, folder: RunFolder, journal: Journal, pulse: Pulse) -> int
 def _refusals() -> tuple[type[Exception], ...]:
     from gradgauge.catalog import UnreadablePath
     from gradgauge.devices import UnknownDevice
+    from gradgauge.session import UnfitShape
 
-    return (UnknownDevice, UnreadablePath)
+    return (UnknownDevice, UnreadablePath, UnfitShape)
 
 
 def _arguments(folder: RunFolder) -> list[str]:
@@ -90,14 +94,6 @@ class _Announcer:
         from gradgauge.announcement import announce
 
         announce(self.session, items=len(session.items))
-
-
-def _die_first() -> None:
-    # Where memory runs out, the kernel shall take this process and not the parent that reports on it.
-    try:
-        Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
-    except OSError:
-        return
 
 
 if __name__ == "__main__":

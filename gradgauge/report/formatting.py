@@ -86,7 +86,8 @@ def size(value_bytes: float) -> str:
         scaled, unit = scaled / 1024, unit + 1
     if unit == 0:
         return f"{scaled:.3g} B" if scaled != int(scaled) else f"{int(scaled):,} B"
-    return f"{scaled:,.1f} {_BYTE_UNITS[unit]}"
+    shown = f"{scaled:,.1f}" if abs(scaled) < _PLAIN_BELOW else _power_of_ten(scaled)
+    return f"{shown} {_BYTE_UNITS[unit]}"
 
 
 def ratio(value: float) -> str:
@@ -171,6 +172,8 @@ def _time_scale(magnitude_s: float) -> tuple[float, str]:
 
 def _digits(value: float) -> str:
     rounded = abs(float(f"{value:.3g}"))
+    if rounded >= _PLAIN_BELOW:
+        return _power_of_ten(value)
     decimals = 2 if rounded < 10 else 1 if rounded < 100 else 0
     return f"{value:,.{decimals}f}"
 

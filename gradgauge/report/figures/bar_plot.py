@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gradgauge.report import formatting
 from gradgauge.report.blocks import Svg
+from gradgauge.report.figures.scales import FARTHEST
 from gradgauge.report.figures.style import INK, LABEL_LENGTH, PAPER, Look, theme
 from gradgauge.report.figures.svg import new_axes, to_svg
 
@@ -16,7 +17,7 @@ def draw_bars(bars: list[tuple[str, str, str, float]], looks: dict[str, Look], u
     bars: (implementation, mode, technique, value) each.
     """
     with theme():
-        figure, (axes,) = new_axes(440, 22 + _ROW_PX * max(2, len(bars)))
+        figure, (axes,) = new_axes(410, 22 + _ROW_PX * max(2, len(bars)))
         top = max((value for *_, value in bars), default=0.0) or 1.0
         for position, (implementation, mode, _, value) in enumerate(bars):
             look = looks[implementation]
@@ -38,7 +39,7 @@ def draw_bars(bars: list[tuple[str, str, str, float]], looks: dict[str, Look], u
             )
         axes.set_yticks(range(len(bars)), labels=[formatting.shortened(name, LABEL_LENGTH) for _, _, name, _ in bars])
         axes.set_ylim(len(bars) - 0.4, -0.6)
-        axes.set_xlim(0, top * 1.28)
+        axes.set_xlim(0, min(top, FARTHEST) * 1.28)
         axes.tick_params(axis="y", length=0, labelcolor=INK)
         axes.tick_params(axis="x", length=0, labelbottom=False)
         axes.grid(visible=False)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from gradgauge.records import Series
 from gradgauge.report.blocks import Svg
 from gradgauge.report.curves import CurveFinding
+from gradgauge.report.figures.scales import FARTHEST
 from gradgauge.report.figures.style import BAD, BEHIND, GRID, INK, PAPER, Look, theme
 from gradgauge.report.figures.svg import new_axes, to_svg
 
@@ -41,7 +42,7 @@ def draw_curves(traces: dict[str, Trace], look: Look, breakpoints: tuple[float, 
 
 
 def _draw(axes: Axes, trace: Trace, look: Look, breakpoints: tuple[float, ...]) -> None:
-    xs = [x for x in trace.curve.x if not math.isnan(x)]
+    xs = [_drawable(x) for x in trace.curve.x if not math.isnan(x)]
     linear_up_to = _linear_up_to(xs, breakpoints)
     _scale(axes, xs, [*trace.curve.y, *(trace.reference.y if trace.reference else ())], linear_up_to, breakpoints)
     for point in breakpoints:
@@ -60,7 +61,8 @@ def _draw(axes: Axes, trace: Trace, look: Look, breakpoints: tuple[float, ...]) 
 def _pieces(
     axes: Axes, series: Series, breakpoints: tuple[float, ...], *, color: str, linewidth: float, zorder: int, dot: float
 ) -> None:
-    points = _thinned(sorted((x, y) for x, y in zip(series.x, series.y, strict=True) if not math.isnan(x)), breakpoints)
+    pairs = zip(series.x, series.y, strict=True)
+    points = _thinned(sorted((_drawable(x), _drawable(y)) for x, y in pairs if not math.isnan(x)), breakpoints)
     edges = [-math.inf, *sorted(breakpoints), math.inf]
     for low, high in pairwise(edges):
         inside = [(x, y) for x, y in points if low < x < high]
@@ -69,6 +71,11 @@ def _pieces(
     at_edges = [(x, y) for x, y in points if x in breakpoints and not math.isnan(y)]
     if at_edges:
         axes.plot(*zip(*at_edges, strict=True), "o", color=color, markersize=dot, zorder=zorder, markeredgewidth=0)
+
+
+def _drawable(value: float) -> float:
+    """Return the value, or the farthest that an axis can reach: its span must stay a finite float."""
+    return value if math.isnan(value) else max(-FARTHEST, min(FARTHEST, value))
 
 
 def _thinned(points: list[tuple[float, float]], keep: tuple[float, ...]) -> list[tuple[float, float]]:

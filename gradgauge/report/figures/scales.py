@@ -10,13 +10,15 @@ from gradgauge.report import formatting
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+# The span of an axis must stay a finite float.
+FARTHEST = 1e300
 _FEW_DECADES = 1.6
 _MOST_SIZE_TICKS = 5
 
 
 def log_time_axis(axes: Axes, which: str, low_s: float, high_s: float) -> None:
     """Make an axis logarithmic from `low_s` to `high_s` with ticks in time units."""
-    low, high = low_s / 1.35, high_s * 1.35
+    low, high = max(low_s / 1.35, 1 / FARTHEST), min(high_s * 1.35, FARTHEST)
     (axes.set_xscale if which == "x" else axes.set_yscale)("log")
     (axes.set_xlim if which == "x" else axes.set_ylim)(low, high)
     ticks = decade_ticks(low, high)

@@ -7,6 +7,7 @@ blindnesses; shape and dash repeat what the colour says.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -117,5 +118,8 @@ def theme() -> Iterator[None]:
     sizes = dict.fromkeys(
         ("axes.labelsize", "axes.titlesize", "xtick.labelsize", "ytick.labelsize", "legend.fontsize"), 11.5
     )
-    with sns.axes_style("ticks"), sns.plotting_context("paper", rc=sizes), mpl.rc_context(ours):
-        yield
+    with warnings.catch_warnings(), sns.axes_style("ticks"), sns.plotting_context("paper", rc=sizes):
+        # Values near the largest float overflow in the ticks' arithmetic, which then leaves those ticks out.
+        warnings.filterwarnings("ignore", category=RuntimeWarning)
+        with mpl.rc_context(ours):
+            yield

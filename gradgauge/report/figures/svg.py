@@ -38,8 +38,6 @@ def to_svg(figure: Figure, alt: str) -> Svg:
     with warnings.catch_warnings():
         # A name in a script that DejaVu lacks is measured badly but shown well: the browser has its own fonts.
         warnings.filterwarnings("ignore", message=r"Glyph .* missing from font")
-        # Values near the largest float overflow in the ticks' arithmetic, which then leaves those ticks out.
-        warnings.filterwarnings("ignore", category=RuntimeWarning)
         figure.savefig(buffer, format="svg", metadata={"Date": None})
     root = ET.fromstring(buffer.getvalue())  # noqa: S314  (matplotlib's own output)
     width, height = (float(part) for part in root.attrib["viewBox"].split()[2:])

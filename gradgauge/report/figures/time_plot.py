@@ -31,7 +31,7 @@ def draw_times(frame: DataFrame, looks: dict[str, Look], limits_s: tuple[float, 
     frame = _dodged(frame)
 
     with theme():
-        figure, (axes,) = new_axes(440, 300)
+        figure, (axes,) = new_axes(410, 290)
         with warnings.catch_warnings():
             # seaborn 0.13 still calls what pandas and matplotlib have deprecated since.
             warnings.simplefilter("ignore", DeprecationWarning)
@@ -61,7 +61,7 @@ def draw_points(frame: DataFrame, looks: dict[str, Look], limits_s: tuple[float,
     """Return one row a technique, fastest above: a point at its median, its interval, and the median in words."""
     ordered = frame.sort_values("value", ascending=False).reset_index(drop=True)
     with theme():
-        figure, (axes,) = new_axes(440, 50 + _ROW_PX * max(2, len(ordered)))
+        figure, (axes,) = new_axes(410, 50 + _ROW_PX * max(2, len(ordered)))
         for position, row in enumerate(ordered.to_dict("records")):
             _point(axes, row["value"], position, row, looks, horizontal=True)
             axes.annotate(

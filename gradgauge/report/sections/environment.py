@@ -38,6 +38,8 @@ def flatten(value: Any, path: str = "") -> list[tuple[str, str]]:
 
     >>> flatten({"cpu": {"cores": 2, "flags": ["avx", "fma"]}, "gpu": None})
     [('cpu.cores', '2'), ('cpu.flags', 'avx, fma'), ('gpu', 'unknown')]
+    >>> flatten({"ram_bytes": 8 * 2**30})
+    [('ram_bytes', '8.0 GiB')]
     """
     if isinstance(value, dict):
         return [pair for key, item in value.items() for pair in flatten(item, f"{path}.{key}" if path else key)]
@@ -45,6 +47,8 @@ def flatten(value: Any, path: str = "") -> list[tuple[str, str]]:
         return [pair for index, item in enumerate(value) for pair in flatten(item, f"{path}[{index}]")]
     if isinstance(value, list):
         return [(path, ", ".join(map(_scalar, value)) or "none")]
+    if path.endswith("_bytes") and isinstance(value, int):
+        return [(path, formatting.size(value))]
     return [] if value is None and not path else [(path, _scalar(value))]
 
 
@@ -67,12 +71,12 @@ def _how(description: Description) -> tuple[tuple[Text, Text], ...]:
 
 
 def _environment(flat: list[tuple[str, str]]) -> list[Block]:
-    groups: dict[str, list[tuple[Text, Text]]] = {}
+    groups: dict[str, list[tuple[Text, Text]]] = {"": []}
     for key, value in flat:
         group, _, name = key.partition(".")
         groups.setdefault(group if name else "", []).append(((name or key,), (value,)))
     blocks: list[Block] = []
-    for group, items in groups.items():
+    for group, items in ((name, items) for name, items in groups.items() if items):
         many = len(items) > 15
         table = Definitions(tuple(items), mono=True)
         if many:

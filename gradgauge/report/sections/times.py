@@ -76,8 +76,10 @@ def _figure(run: RunData, place: Place, look: dict[str, Look]) -> list[Block]:
     ]
     if here.empty:
         return []
-    limits_s = (float(here[["value", "low"]].min().min()), float(here[["value", "high"]].max().max()))
-    limits_s = (max(limits_s[0], float(here["value"].min()) / 10), limits_s[1])
+    low_s, high_s = float(here["value"].min()), float(here["value"].max())
+    # An interval that reaches far beyond every median is cut off rather than allowed to press the picture flat.
+    limits_s = (max(float(here["low"].fillna(low_s).min()), low_s / 10), float(here["high"].fillna(high_s).max()))
+    limits_s = (min(limits_s[0], low_s), max(high_s, min(limits_s[1], high_s * 10)))
     panels = [
         _panel(here[here["pass"] == pass_], pass_, place, look, limits_s) for pass_ in _passes(list(here["pass"]))
     ]
