@@ -25,6 +25,10 @@ class WrongStructure(Wrong):
     """Outputs of the wrong number, shape, dtype or device; the message says which and what was right."""
 
 
+class WroteIntoInput(Wrong):
+    """An input that holds other numbers after the call than before."""
+
+
 @dataclass
 class Comparison:
     """What the elements of one output, or of one input's gradient, came to. ulp figures are maxima.
@@ -85,6 +89,10 @@ def run_on(case: Case, call: Call, truth: Truth) -> tuple[tuple[Tensor, ...], tu
     _check_structure(values, truth, inputs[0])
     grad_outputs = tuple(grad.to(case.device, copy=True) for grad in truth.grad_outputs)
     gradients = gradients_of(values, inputs, grad_outputs)
+    for index, (tensor, given) in enumerate(zip(inputs, truth.inputs, strict=True)):
+        now = tensor.detach().cpu()
+        if not ((now == given) | (now.isnan() & given.isnan())).all():
+            raise WroteIntoInput(f"writes into its input {index}, which belongs to the caller")
     return values, gradients, inputs
 
 

@@ -57,8 +57,10 @@ class Watch:
 
     def compiled(self, outputs: tuple[Tensor, ...]) -> Compiled:
         """Return what was compiled since; outputs: of a call with a graph, to see whose backward it has."""
-        breaks = sum(counters["graph_break"].values())
-        return Compiled(int(counters["stats"]["unique_graphs"]), int(breaks), _eager_backward(outputs))
+        graphs = int(counters["stats"]["unique_graphs"])
+        # A branch on data breaks the graph without an entry among the breaks; a call in n pieces has n − 1 of them.
+        breaks = max(int(sum(counters["graph_break"].values())), graphs - 1)
+        return Compiled(graphs, breaks, _eager_backward(outputs))
 
 
 def _eager_backward(outputs: tuple[Tensor, ...]) -> str:

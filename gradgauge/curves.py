@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -20,41 +20,28 @@ OTHERS_AT = 1.5
 
 @dataclass(frozen=True)
 class Curve:
-    """One line of a picture. name: `value` or `gradient`, with the input and the output where there are several."""
+    """One line of a picture. name: `value` or `gradient`; along: the input that it follows."""
 
     name: str
+    along: str
     x: list[float]
     y: list[float]
 
 
 def curves_of(case: Case, entry: FunctionEntry, call: Call) -> Iterator[Curve]:
-    """Yield value and gradient of the call along each of its inputs.
+    """Yield value and gradient of the call's first output along each of its inputs.
 
     The points lie close over the function's `curve`, and thin out to ±1e4 beyond it.
     """
     names = entry.function.inputs
-    dtype = torch_dtype(case.dtype, case.function)
-    x = _points(entry.function.curve or (-1.0, 1.0)).to(dtype)
+    x = _points(entry.function.curve or (-1.0, 1.0)).to(torch_dtype(case.dtype, case.function))
     for along, name in enumerate(names):
         inputs = [torch.full_like(x, OTHERS_AT) if index != along else x.clone() for index in range(len(names))]
         leaves = tuple(tensor.to(case.device).requires_grad_() for tensor in inputs)
-        outputs = outputs_of(call(*leaves))
-        for index, output in enumerate(outputs):
-            where = (f" along {name}" if len(names) > 1 else "") + (f" of output {index}" if len(outputs) > 1 else "")
-            if output.shape != x.shape:
-                continue
-            ones = tuple(torch.ones_like(other) if other is output else torch.zeros_like(other) for other in outputs)
-            last = index == len(outputs) - 1
-            slope = gradients_of(outputs, leaves, ones)[along] if last else _slope(outputs, leaves, ones, along)
-            yield Curve(f"value{where}", _floats(x), _floats(output))
-            yield Curve(f"gradient{where}", _floats(x), _floats(slope))
-
-
-def _slope(outputs: tuple[Tensor, ...], leaves: tuple[Tensor, ...], ones: tuple[Tensor, ...], along: int) -> Tensor:
-    """Return the gradient as `gradients_of` does, keeping the graph for the outputs to come."""
-    found: Sequence[Tensor | None] = torch.autograd.grad(outputs, leaves, ones, allow_unused=True, retain_graph=True)
-    slope = found[along]
-    return torch.zeros_like(leaves[along]) if slope is None else slope
+        output = outputs_of(call(*leaves))[0]
+        gradient = gradients_of([output], leaves, [torch.ones_like(output)])[along]
+        yield Curve("value", name, _floats(x), _floats(output))
+        yield Curve("gradient", name, _floats(x), _floats(gradient))
 
 
 def _points(curve: tuple[float, float]) -> Tensor:

@@ -134,8 +134,8 @@ def lay_out(tensor: Tensor, layout: str) -> Tensor:
 
 
 def as_leaf(tensor: Tensor, case: Case) -> Tensor:
-    """Return the tensor on the case's device in the case's layout, as a leaf that asks for its gradient."""
-    return lay_out(tensor.to(case.device), case.layout).detach().requires_grad_()
+    """Return a copy on the case's device in the case's layout, as a leaf that asks for its gradient."""
+    return lay_out(tensor.to(case.device, copy=True), case.layout).detach().requires_grad_()
 
 
 def cotangents(outputs: Sequence[Tensor], generator: torch.Generator) -> tuple[Tensor, ...]:

@@ -65,7 +65,7 @@ class Function:
         shape: the magnitude that gradient errors are measured against, besides the true gradient's own.
     value_budget_ulp, gradient_budget_ulp: the largest error that correctly rounded intermediate steps may add up to.
     shapes: preset → shapes, smallest first; a preset that is not named takes the grid's own.
-    curve: the range over which f and f′ are drawn; None for what is not elementwise.
+    curve: the range over which f and f′ (of the first output) are drawn; None for what is not elementwise.
     sample: (generator, shapes) → float32 CPU tensors; replaces the engine's own random inputs.
     """
 

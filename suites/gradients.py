@@ -136,7 +136,7 @@ def test_gradients(gauge: Gauge) -> None:
     _file_slopes(gauge, agreement.kink_slopes)
     if entry.function.curve and case == _drawn_case(gauge):
         for curve in curves_of(case, entry, gauge.call(case)):
-            gauge.series(curve.name, curve.x, curve.y)
+            gauge.series(curve.name, curve.x, curve.y, x_unit=curve.along if len(inputs) > 1 else "")
 
 
 def _drawn_case(gauge: Gauge) -> Case | None:
