@@ -140,7 +140,7 @@ def _describe_plan(progress: Progress) -> dict[str, Any]:
 
 def _close(folder: RunFolder, description: dict[str, Any], progress: Progress, *, complete: bool) -> None:
     described = description | _describe_plan(progress)
-    described["left_out"] = [*described["left_out"], *progress.left_out, *_unreached(progress)]
+    described["left_out"] = [*progress.left_out, *_unreached(progress), *described["left_out"]]
     described["phases_s"] = {name: round(seconds, 3) for name, seconds in progress.seconds.items()}
     described |= {"end": _now(), "complete": complete}
     folder.write_description(described)

@@ -158,15 +158,19 @@ def layout_fits(layout: str, shapes: tuple[Shape, ...]) -> bool:
 def left_out_by_preset(
     name: str, suite: Suite, preset: str, selection: Selection, functions: list[FunctionEntry], devices: tuple[str, ...]
 ) -> list[dict[str, str]]:
-    """Return what `full` would measure besides, a line for each mode, dtype and layout."""
+    """Return what `full` would measure besides: a line for all dtypes and layouts that lack the same shapes."""
     planned = set(plan(suite, preset, selection, functions, devices))
     missing: dict[tuple[str, str, str], list[Case]] = defaultdict(list)
     for case in plan(suite, "full", selection, functions, devices):
         if case not in planned:
-            missing[case.mode, case.dtype, case.layout].append(case)
+            missing[case.mode, case.layout, case.dtype].append(case)
+    alike: dict[tuple[str, tuple[str, ...]], list[Case]] = defaultdict(list)
+    for (mode, _, _), cases in missing.items():
+        alike[mode, tuple(dict.fromkeys(case.shape for case in cases))] += cases
     lines = []
-    for (mode, dtype, layout), cases in missing.items():
-        shapes = ", ".join(dict.fromkeys(f"{case.function} {case.shape}" for case in cases))
-        what = f"{name} · {mode} · {dtype} · {layout}: {len(cases)} cases ({shapes})"
+    for (mode, shapes), cases in alike.items():
+        dtypes = ", ".join(dict.fromkeys(case.dtype for case in cases))
+        layouts = ", ".join(dict.fromkeys(case.layout for case in cases))
+        what = f"{name} · {mode} · {dtypes} · {layouts}: {len(cases)} cases at {' · '.join(shapes)}"
         lines.append({"what": what, "reason": f"preset {preset}; --preset full measures it"})
     return lines

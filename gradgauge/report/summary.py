@@ -123,7 +123,8 @@ def terminal_lines(run: RunData) -> list[str]:
     if skipped:
         head.append(f"Could not run, or not all of it: {', '.join(sorted(skipped))}.")
     if run.description.left_out:
-        head.append(f"The budget left out {plural(len(run.description.left_out), 'thing')}; the report names them.")
+        count = plural(len(run.description.left_out), "group")
+        head.append(f"{count} of cases left out by the preset or its time; the report names them.")
     advice = []
     for found in recommendations(run):
         speed = f", {found.speedups} the speed of the reference" if found.is_claim and found.speedups else ""

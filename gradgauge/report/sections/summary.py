@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gradgauge.report.blocks import Block, Callout, Cell, Code, Column, Paragraph, Strong, Table, Text
 from gradgauge.report.data import RunData
-from gradgauge.report.formatting import listed
+from gradgauge.report.formatting import listed, plural
 from gradgauge.report.ranking import Recommendation, recommendations
 from gradgauge.report.summary import Remark, disagreeing_as_expected, failing, not_run, unchecked
 
@@ -28,7 +28,10 @@ def render(run: RunData) -> list[Block]:
     if unjudged:
         text = (f"No check of gradients judged {listed(unjudged)} in this run.",)
         blocks.append(Callout("warn", "Agreement unknown", text=text))
-    skipped = [*_items(not_run(run)), *((Code(what), f" — left out: {why}") for what, why in run.description.left_out)]
+    skipped: list[Text] = list(_items(not_run(run)))
+    if run.description.left_out:
+        count = plural(len(run.description.left_out), "group")
+        skipped.append((f"{count} of cases that the preset or its time left out: see “What did not run”.",))
     if skipped:
         blocks.append(Callout("plain", "Not in this comparison", items=tuple(skipped)))
     if not blocks:
