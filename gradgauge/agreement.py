@@ -96,6 +96,22 @@ def run_on(case: Case, call: Call, truth: Truth) -> tuple[tuple[Tensor, ...], tu
     return values, gradients, inputs
 
 
+def gradient_budgets(entry: FunctionEntry, truth: Truth) -> list[float]:
+    """Return the error budget, in ulps, of each input's gradient.
+
+    A gradient that sums n elements, as a broadcast input's does, may err by √n roundings of the accumulator (float32
+    for the half dtypes) besides. Source: Higham and Mary (2019), "A new approach to probabilistic rounding error
+    analysis": n roundings in whatever order add up like √n.
+    """
+    dtype = truth.inputs[0].dtype
+    accumulator = torch.float64 if dtype == torch.float64 else torch.float32
+    coarseness = torch.finfo(accumulator).eps / torch.finfo(dtype).eps
+    largest = max(value.numel() for value in truth.values)
+    terms = [largest // max(1, tensor.numel()) for tensor in truth.inputs]
+    budget = entry.function.gradient_budget_ulp
+    return [budget + (math.sqrt(count) * coarseness if count > 1 else 0.0) for count in terms]
+
+
 def _check_structure(values: Sequence[Tensor], truth: Truth, like: Tensor) -> None:
     if len(values) != len(truth.values):
         raise WrongStructure(f"{len(values)} outputs, the reference has {len(truth.values)}")

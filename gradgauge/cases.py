@@ -34,6 +34,11 @@ class Case:
         return replace(self, implementation="", mode="")
 
     @property
+    def tensors(self) -> Case:
+        """Return the key of what runs on the same tensors: the block with the pass blanked."""
+        return replace(self.block, pass_="")
+
+    @property
     def technique(self) -> str:
         """Return what the case is called among its block: `where · compiled`."""
         return f"{self.implementation} · {self.mode}"

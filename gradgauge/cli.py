@@ -6,7 +6,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 from rich.console import Console
@@ -34,6 +34,9 @@ app = typer.Typer(
 out = Console(highlight=False)
 
 
+T = TypeVar("T", int, float)
+
+
 class Usage(Exception):
     """Wrong usage or input; the message names the offending value and the allowed ones."""
 
@@ -45,6 +48,21 @@ def _choice(flag: str, text: str) -> Any:
     return typer.Option(flag, help=text, show_default=False, metavar="NAME")
 
 
+def _number(flag: str, kind: type[T], text: str) -> Any:
+    """Return the option that reads a number; typer's own message would not say what was given."""
+
+    def parse(given: str) -> T:
+        try:
+            return kind(given)
+        except ValueError:
+            raise Usage(f"{flag} {given!r} is not a number") from None
+
+    return typer.Option(flag, help=text, parser=parse, metavar="NUMBER")
+
+
+Timeout = Annotated[float, _number("--timeout", float, "Seconds that one step of a case may take before it is killed.")]
+Threads = Annotated[int | None, _number("--threads", int, "Threads that PyTorch may use; its own default otherwise.")]
+Seed = Annotated[int, _number("--seed", int, "Seed of all random inputs.")]
 Suites = Annotated[list[str] | None, _choice("--suite", "Suites to run.")]
 Functions = Annotated[list[str] | None, _choice("--function", "Functions to measure.")]
 Implementations = Annotated[list[str] | None, _choice("--implementation", "Techniques to measure.")]
@@ -77,14 +95,10 @@ def bench(  # noqa: PLR0913, PLR0917  (typer reads the options off the signature
     implementations: Folders = None,
     only_mine: OnlyMine = False,
     results: Results = Path("results"),
-    timeout: Annotated[
-        float, typer.Option(help="Seconds that one step of a case may take before it is killed.")
-    ] = 120.0,
+    timeout: Timeout = 120.0,
     fresh_cache: Annotated[bool, typer.Option("--fresh-cache", help="Compile from an empty cache.")] = False,
-    threads: Annotated[
-        int | None, typer.Option(help="Threads that PyTorch may use; its own default otherwise.")
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of all random inputs.")] = 0,
+    threads: Threads = None,
+    seed: Seed = 0,
 ) -> int:
     """Measure, write the report, print where it is."""
     axes = (suite, function, implementation, mode, pass_, device, dtype, shape, layout)

@@ -23,15 +23,25 @@ T = TypeVar("T")
 class BlockMemory:
     """What the cases of one block share: compiled calls, inputs, truths, samples; forgotten when the next begins."""
 
-    def __init__(self) -> None:
+    def __init__(self, session: Session) -> None:
+        self._session = session
         self._key: tuple[str, Case] | None = None
         self._values: dict[str, Any] = {}
 
+    def _key_of(self, suite: str, case: Case) -> tuple[str, Case]:
+        # Where a clock is read, each pass gets code compiled for it alone; elsewhere the passes share it.
+        return suite, case.block if self._session.suites[suite].timed else case.tensors
+
+    def holds(self, suite: str, case: Case) -> bool:
+        """Whether the case's block has begun."""
+        return self._key == self._key_of(suite, case)
+
     def once(self, suite: str, case: Case, name: str, build: Callable[[], T]) -> T:
         """Return what `build` returned the first time that the case's block asked for `name`."""
-        if self._key != (suite, case.block):
+        key = self._key_of(suite, case)
+        if self._key != key:
             self._forget()
-            self._key = (suite, case.block)
+            self._key = key
         if name not in self._values:
             self._values[name] = build()
         value: T = self._values[name]

@@ -97,16 +97,16 @@ def plan(
                 ranked += list(_cases(entry, sweep, shapes, selection, device, suite))
     unique = dict.fromkeys(case for _, case in sorted(ranked, key=lambda pair: pair[0]))
     if not suite.eager_first:
-        return by_block(unique)
-    return [case for mode in MODES for case in by_block(case for case in unique if case.mode == mode)]
+        return _grouped(unique)
+    return [case for mode in MODES for case in _grouped(case for case in unique if case.mode == mode)]
 
 
-def by_block(cases: Iterable[Case]) -> list[Case]:
-    """Return the cases with those of one block side by side, blocks in the order of their first case."""
-    blocks: dict[Case, list[Case]] = defaultdict(list)
+def _grouped(cases: Iterable[Case]) -> list[Case]:
+    """Return the cases with those that share tensors side by side, groups in the order of their first case."""
+    groups: dict[Case, dict[Case, list[Case]]] = defaultdict(lambda: defaultdict(list))
     for case in cases:
-        blocks[case.block].append(case)
-    return [case for block in blocks.values() for case in block]
+        groups[case.tensors][case.block].append(case)
+    return [case for blocks in groups.values() for block in blocks.values() for case in block]
 
 
 def _cases(

@@ -63,7 +63,8 @@ class Function:
     kinks: where the gradient is a convention.
     gradient_scale: the largest slope, or a function (inputs, grad_outputs) → for each input a float64 tensor of its
         shape: the magnitude that gradient errors are measured against, besides the true gradient's own.
-    value_budget_ulp, gradient_budget_ulp: the largest error that correctly rounded intermediate steps may add up to.
+    value_budget_ulp, gradient_budget_ulp: the largest error that correctly rounded intermediate steps may add up
+        to; for a gradient that is summed over broadcast elements, the engine adds what the summation may cost.
     shapes: preset → shapes, smallest first; a preset that is not named takes the grid's own.
     curve: the range over which f and f′ (of the first output) are drawn; None for what is not elementwise.
     sample: (generator, shapes) → float32 CPU tensors; replaces the engine's own random inputs.

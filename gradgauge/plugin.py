@@ -63,12 +63,13 @@ def gauge(request: pytest.FixtureRequest) -> Iterator[Gauge]:
 
     config, case = request.config, request.param
     session = _session(config)
-    memory = config.stash.setdefault(MEMORY, BlockMemory())
+    memory = config.stash.setdefault(MEMORY, BlockMemory(session))
     name = _suite_name(request.module)
     if session.suites[name].timed:
         session.ahead.stop()
     left_s = session.remaining_s(name)
-    reached = (left_s is None or left_s > 0) and not session.is_unchecked(case)
+    begun = memory.holds(name, case)  # then it is finished, too
+    reached = (left_s is None or left_s > 0 or begun) and not session.is_unchecked(case)
     session.note_checked(case, reached=reached)
     if not reached:
         session.say("item", suite=name, case=case.to_json(), slug=case.slug, outcome="left out")
@@ -96,7 +97,9 @@ def pytest_runtest_makereport(
 
         case, metric = item.callspec.params["gauge"], suite.metrics[0]  # type: ignore[attr-defined]
         detail = f"the suite raised {first_line(call.excinfo.value)}"
-        record = Record(_suite_name(item.module), case, metric.name, None, metric.unit, Verdict.FAIL, detail)  # type: ignore[attr-defined]
+        name = _suite_name(item.module)  # type: ignore[attr-defined]
+        # A label of its own, as the suite may have filed this metric before it raised.
+        record = Record(name, case, metric.name, None, metric.unit, Verdict.FAIL, detail, labels={"raised": name})
         _session(item.config).file(record)
     return report
 

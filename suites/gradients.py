@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from gradgauge.agreement import Comparison, judge, truths_for
+from gradgauge.agreement import Comparison, gradient_budgets, judge, truths_for
 from gradgauge.attempts import Failure, attempt
 from gradgauge.cases import DTYPES, MODES, REFERENCE, Case
 from gradgauge.curves import curves_of
@@ -122,13 +122,14 @@ def test_gradients(gauge: Gauge) -> None:
         "native",
         lambda: attempt("the reference", lambda: judge(case, entry, entry.reference.implementation.call, truths)),
     )
-    budget = entry.function.value_budget_ulp
+    budgets = [entry.function.value_budget_ulp] * len(agreement.values)
     outputs = [{"output": str(index)} if len(agreement.values) > 1 else {} for index in range(len(agreement.values))]
     inputs = [{"input": name} for name in entry.function.inputs]
-    _file(gauge, VALUE_ULP, outputs, agreement.values, budget)
-    _file(gauge, VALUE_NONFINITE, outputs, agreement.values, 0)
-    _file(gauge, GRADIENT_ULP, inputs, agreement.gradients, entry.function.gradient_budget_ulp)
-    _file(gauge, GRADIENT_NONFINITE, inputs, agreement.gradients, 0)
+    _file(gauge, VALUE_ULP, outputs, agreement.values, budgets)
+    _file(gauge, VALUE_NONFINITE, outputs, agreement.values, [0.0] * len(outputs))
+    budgets = gradient_budgets(entry, truths[0])
+    _file(gauge, GRADIENT_ULP, inputs, agreement.gradients, budgets)
+    _file(gauge, GRADIENT_NONFINITE, inputs, agreement.gradients, [0.0] * len(inputs))
     for index, (labels, comparison) in enumerate(zip(inputs, agreement.gradients, strict=True)):
         _file_tail(gauge, labels, comparison)
         if not isinstance(native, Failure):
@@ -160,12 +161,12 @@ def _refuse_unknown_metrics(gauge: Gauge) -> None:
 
 
 def _file(
-    gauge: Gauge, metric: Metric, labels: list[dict[str, str]], comparisons: list[Comparison], most: float
+    gauge: Gauge, metric: Metric, labels: list[dict[str, str]], comparisons: list[Comparison], budgets: list[float]
 ) -> None:
     """File one judged metric for each output or input. An expected failure is strict: it must show in one at least."""
     expected = gauge.implementation(gauge.case).expected_fail.get(metric.name, "")
-    within = [_value(metric, comparison) <= most for comparison in comparisons]
-    for label, comparison, good in zip(labels, comparisons, within, strict=True):
+    within = [_value(metric, comparison) <= most for comparison, most in zip(comparisons, budgets, strict=True)]
+    for label, comparison, most, good in zip(labels, comparisons, budgets, within, strict=True):
         if not comparison.elements:
             gauge.record(metric, None, "not-applicable", "no elements to compare; shape and dtype agree", labels=label)
             continue

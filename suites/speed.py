@@ -38,7 +38,7 @@ SUITE = Suite(
         "full": (Sweep(PASSES, dtypes=("float32", "bfloat16")),),
     },
     order=30,
-    budget_s={"quick": 9.0, "standard": 100.0},
+    budget_s={"quick": 9.0, "standard": 80.0},
     with_reference=True,
     timed=True,
 )

@@ -6,8 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -119,22 +118,12 @@ class Measured:
         return [line for line in self.records if all(line[key] == value for key, value in wanted.items())]
 
 
-@contextmanager
-def open_journal(file: Path) -> Iterator[Journal]:
-    """Yield a journal and close it, which in a worker the end of the process does."""
-    journal = Journal(file)
-    try:
-        yield journal
-    finally:
-        journal._lines.close()
-
-
 def measure_here(folder: RunFolder, job: Job) -> Measured:
     """Run the real suites on a job in this process, as a worker would."""
-    with open_journal(folder.journal_jsonl) as journal, pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
         patch.delenv("PYTEST_ADDOPTS", raising=False)
-        status = worker._measure(job, folder, journal, Pulse(folder.pulse))
+        status = worker._measure(job, folder, Journal(folder.journal_jsonl), Pulse(folder.pulse))
     return Measured(folder, status)
 
 

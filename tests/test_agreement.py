@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from gradgauge.agreement import Agreement, Comparison, WrongStructure, judge, run_on, truths_for
+from gradgauge.attempts import Wrong
 from gradgauge.calling import Disconnected
 from gradgauge.cases import DTYPES
 from gradgauge.catalog import Catalog, FunctionEntry
@@ -242,16 +243,29 @@ def test_an_output_that_no_input_reaches_is_told() -> None:
         judged(TWICE, lambda x: 2 * x.detach(), X)
 
 
-def test_an_implementation_that_writes_into_its_inputs_and_cotangents_spoils_no_truth() -> None:
+def spoils_nothing(call: Callable[..., Tensor]) -> None:
     truth = truth_of(TWICE, X.clone())
     before = [tensor.clone() for tensor in (*truth.inputs, *truth.grad_outputs)]
+    try:
+        run_on(a_case(), call, truth)
+    finally:
+        assert all(torch.equal(a, b) for a, b in zip(before, (*truth.inputs, *truth.grad_outputs), strict=True))
 
-    def vandal(x: Tensor) -> Tensor:
-        x.data.fill_(1e9)
-        return custom(lambda x: 2 * x, lambda x, g: g.mul_(-5))(x)
 
-    run_on(a_case(), vandal, truth)
-    assert all(torch.equal(a, b) for a, b in zip(before, (*truth.inputs, *truth.grad_outputs), strict=True))
+def test_an_implementation_that_writes_into_its_cotangent_spoils_no_truth() -> None:
+    spoils_nothing(custom(lambda x: 2 * x, lambda x, g: g.mul_(-5)))
+
+
+def test_an_implementation_that_writes_into_its_input_is_refused_and_spoils_no_truth() -> None:
+    # In a Function's forward autograd looks away, so nothing but our own check sees it.
+    with pytest.raises(Wrong, match="writes into its input 0"):
+        spoils_nothing(custom(lambda x: x.mul_(3).clone(), lambda x, g: 2 * g))
+
+
+def test_an_input_with_nan_is_not_taken_for_written_into() -> None:
+    truth = truth_of(RELU, torch.tensor([NAN, -0.0, 1.0]))
+    values, _, _ = run_on(a_case(), lambda x: x.clamp(min=0), truth)
+    assert values[0].isnan().tolist() == [True, False, False]
 
 
 def test_the_call_gets_leaves_in_the_layout_of_the_case() -> None:

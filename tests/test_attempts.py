@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from gradgauge.attempts import Failure, attempt
+from gradgauge.attempts import Failure, Wrong, attempt
 from gradgauge.records import Verdict
 
 
@@ -23,6 +23,10 @@ def test_what_succeeds_is_returned() -> None:
 def test_what_raises_fails_in_one_sentence() -> None:
     failure = attempt("backward", raising(ValueError("no\nmore")))
     assert failure == Failure(Verdict.FAIL, "backward raised ValueError: no")
+
+
+def test_what_our_own_checks_found_is_told_in_their_words() -> None:
+    assert attempt("the check", raising(Wrong("2 outputs"))) == Failure(Verdict.FAIL, "2 outputs")
 
 
 def test_leaving_the_program_is_a_failure_too() -> None:

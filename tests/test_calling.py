@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from gradgauge.attempts import Wrong
 from gradgauge.calling import Disconnected, gradients_of, outputs_of
 
 
@@ -14,7 +15,7 @@ def test_one_tensor_is_a_tuple_of_one() -> None:
 
 @pytest.mark.parametrize(("result", "name"), [(None, "NoneType"), (3.0, "float"), ((torch.ones(1), None), "NoneType")])
 def test_what_is_no_tensor_is_named(result: object, name: str) -> None:
-    with pytest.raises(TypeError, match=f"returned {name}, not a tensor or a tuple of tensors"):
+    with pytest.raises(Wrong, match=f"returned {name}, not a tensor or a tuple of tensors"):
         outputs_of(result)  # type: ignore[arg-type]
 
 

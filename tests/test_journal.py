@@ -6,20 +6,19 @@ from pathlib import Path
 
 import pytest
 
-from gradgauge.journal import PULSE_BYTES, Beat, JournalReader, Pulse
-from tests.fakes import environment, open_journal
+from gradgauge.journal import PULSE_BYTES, Beat, Journal, JournalReader, Pulse
+from tests.fakes import environment
 
 
 def test_news_are_the_lines_since_the_last_time(tmp_path: Path) -> None:
-    reader = JournalReader(tmp_path / "journal.jsonl")
-    with open_journal(tmp_path / "journal.jsonl") as journal:
-        assert reader.news() == []
-        journal.write("planned", items=2)
-        journal.write("item", slug="σ")
-        assert reader.news() == [{"event": "planned", "items": 2}, {"event": "item", "slug": "σ"}]
-        assert reader.news() == []
-        journal.write("finished")
-        assert reader.news() == [{"event": "finished"}]
+    journal, reader = Journal(tmp_path / "journal.jsonl"), JournalReader(tmp_path / "journal.jsonl")
+    assert reader.news() == []
+    journal.write("planned", items=2)
+    journal.write("item", slug="σ")
+    assert reader.news() == [{"event": "planned", "items": 2}, {"event": "item", "slug": "σ"}]
+    assert reader.news() == []
+    journal.write("finished")
+    assert reader.news() == [{"event": "finished"}]
 
 
 def test_before_the_worker_begins_there_are_no_news(tmp_path: Path) -> None:
@@ -39,9 +38,8 @@ def test_half_a_line_waits_for_its_end(tmp_path: Path) -> None:
 
 def test_a_second_worker_goes_on_where_the_first_stopped(tmp_path: Path) -> None:
     file = tmp_path / "journal.jsonl"
-    for event in ("a", "b"):
-        with open_journal(file) as journal:
-            journal.write(event)
+    Journal(file).write("a")
+    Journal(file).write("b")
     assert [event["event"] for event in JournalReader(file).news()] == ["a", "b"]
 
 

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,7 +19,7 @@ from gradgauge.journal import Journal, Pulse
 from gradgauge.runs import RunFolder
 from gradgauge.steps import CaseStep, LoadStep
 from gradgauge.supervisor import POLL_S, Progress, Refused, WorkerLost, supervise
-from tests.fakes import a_case, a_job, open_journal, read_json
+from tests.fakes import a_case, a_job, read_json
 
 WHERE, NATIVE = a_case(implementation="where"), a_case(implementation="native")
 Act = Callable[["World"], int | None]
@@ -88,15 +88,14 @@ def step(case: Case, doing: str = "warming up") -> Act:
 
 
 @pytest.fixture
-def world(folder: RunFolder, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    with open_journal(folder.journal_jsonl) as journal:
-        world = World(folder, journal)
+def world(folder: RunFolder, monkeypatch: pytest.MonkeyPatch) -> World:
+    world = World(folder, Journal(folder.journal_jsonl))
 
-        def sleep(seconds: float) -> None:
-            world.now_s += seconds
+    def sleep(seconds: float) -> None:
+        world.now_s += seconds
 
-        monkeypatch.setattr(supervisor, "time", SimpleNamespace(sleep=sleep, monotonic=lambda: world.now_s))
-        yield world
+    monkeypatch.setattr(supervisor, "time", SimpleNamespace(sleep=sleep, monotonic=lambda: world.now_s))
+    return world
 
 
 def run(world: World, monkeypatch: pytest.MonkeyPatch, *workers: Sequence[Act], timeout_s: float = 10.0) -> Progress:

@@ -28,8 +28,8 @@ FUNCTION = Function(
     source="The article that this project starts from; PyTorch documentation, “Extending PyTorch”",
     inputs=("a", "b"),
     gradient_scale=gradient_scale,
-    value_budget_ulp=1.0,
-    curve=(-4.0, 4.0),  # one rounding (0.5 ulp) and nothing else
+    value_budget_ulp=1.0,  # one rounding (0.5 ulp) and nothing else
+    curve=(-4.0, 4.0),
     shapes={
         "quick": ("256x256,256x256",),
         "standard": _STANDARD,

@@ -1,0 +1,292 @@
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gradgauge import __version__, cli
+from gradgauge.bench import Interrupted, Outcome, Request
+from gradgauge.cli import main
+from gradgauge.runs import RunFolder
+from gradgauge.supervisor import Refused, WorkerLost
+from tests.fakes import REFERENCE_PY, python, write_function
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture(autouse=True)
+def keep_signals() -> Iterator[None]:
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
+    """Return a function that runs a command line here: its exit status, standard output and standard error."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "250")
+    monkeypatch.setattr(cli, "out", cli.Console(highlight=False, width=250))
+
+    def command(*arguments: str | Path) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as caught:
+            main([str(argument) for argument in arguments])
+        said = capsys.readouterr()
+        assert isinstance(caught.value.code, int)
+        return caught.value.code, said.out, said.err
+
+    return command
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[Request]:
+    """Stop every `bench` before it measures, and note what it was asked for."""
+    requests: list[Request] = []
+
+    def run_bench(request: Request, watch: object) -> Outcome:
+        requests.append(request)
+        return Outcome(RunFolder(request.results), 0, ())
+
+    monkeypatch.setattr(cli, "run_bench", run_bench)
+    monkeypatch.setattr(cli, "_finish", lambda outcome: None)
+    return requests
+
+
+# --- bad input ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--function", "gelu"], ["'gelu'", "multiply, relu, ternary_activation"]),
+        (["--implementation", "wher"], ["'wher'", "custom_function", "where"]),
+        (["--function", "multiply", "--implementation", "where"], ["'where'", "custom_function, lean_function, reference"]),
+        (["--dtype", "int32"], ["--dtype 'int32'", "float64, float32, bfloat16, float16"]),
+        (["--shape", "4xx4"], ["--shape '4xx4'", "1024x1024,1024", "scalar"]),
+        (["--shape", ""], ["--shape ''", "1024x1024"]),
+        (["--preset", "fast"], ["--preset 'fast'", "quick, standard, full"]),
+        (["--mode", "jit"], ["--mode 'jit'", "eager, compiled"]),
+        (["--pass", "sideways"], ["--pass 'sideways'", "inference, forward, backward, forward_backward"]),
+        (["--layout", "diagonal"], ["--layout 'diagonal'", "contiguous, transposed, strided, expanded, channels-last"]),
+        (["--suite", "beauty"], ["--suite 'beauty'", "gradients, memory, speed"]),
+        (["--timeout", "0"], ["--timeout 0", "above 0 seconds"]),
+        (["--timeout", "-3"], ["--timeout -3"]),
+        (["--timeout", "nan"], ["--timeout nan"]),
+        (["--timeout", "soon"], ["--timeout", "'soon'"]),
+        (["--threads", "0"], ["--threads 0", "at least 1"]),
+        (["--implementations", "no/such"], ["--implementations no/such: no such folder"]),
+        (["--implementations", "empty"], ["--implementations empty: holds no function folder"]),
+        (["--only-mine"], ["--only-mine needs --implementations PATH"]),
+        (["--fnction", "relu"], ["--fnction"]),
+        (["surplus"], ["surplus"]),
+    ],
+)
+def test_a_bad_value_is_one_line_with_the_value_and_the_allowed_ones(
+    run: Run, asked: list[Request], tmp_path: Path, arguments: list[str], words: list[str]
+) -> None:
+    (tmp_path / "empty").mkdir()
+    status, out, err = run("bench", *arguments)
+    assert status == 2
+    assert asked == []
+    assert out == ""
+    assert len(err.splitlines()) == 1, err
+    for word in words:
+        assert word in err
+
+
+def test_a_bad_value_after_a_good_one_is_the_one_that_is_named(run: Run, asked: list[Request]) -> None:
+    _, _, err = run("bench", "--dtype", "float32", "--dtype", "int64")
+    assert "'int64' is not one of" in err
+
+
+def test_only_mine_knows_only_the_functions_of_the_folder(run: Run, asked: list[Request], tmp_path: Path) -> None:
+    mine = write_function(tmp_path / "mine")
+    status, _, err = run("bench", "--implementations", mine, "--only-mine", "--function", "relu")
+    assert status == 2
+    assert "--function 'relu' is not one of: twice" in err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--device", "warp"], "--device 'warp' is not on this machine, which has: cpu"),
+        (["--shape", "4,4,4"], "--shape '4,4,4' has one part too few or too many"),
+    ],
+)
+def test_what_only_the_worker_can_refuse_is_one_line_too_and_leaves_no_run(
+    run: Run, tmp_path: Path, arguments: list[str], words: str
+) -> None:
+    status, _, err = run("bench", *arguments)
+    assert (status, len(err.splitlines())) == (2, 1)
+    assert words in err
+    assert list((tmp_path / "results" / "runs").iterdir()) == []
+
+
+# --- what is asked for ----------------------------------------------------------------------------------------------
+
+
+def test_the_options_become_the_request(run: Run, asked: list[Request], tmp_path: Path) -> None:
+    mine = write_function(tmp_path / "mine")
+    chosen = ["--function", "relu", "--function", "twice", "--dtype", "float16", "--mode", "eager", "--pass", "forward"]
+    more = ["--shape", "8x8", "--layout", "strided", "--suite", "speed", "--device", "cpu", "--implementation", "where"]
+    rest = ["--preset", "quick", "--timeout", "7", "--threads", "1", "--seed", "5", "--fresh-cache", "--results", "here"]
+    status, _, err = run("bench", *chosen, *more, *rest, "--implementations", mine)
+    assert (status, err) == (0, "")
+    (request,) = asked
+    assert request.selection.functions == ("relu", "twice")
+    assert (request.selection.dtypes, request.selection.modes, request.selection.passes) == (("float16",), ("eager",), ("forward",))
+    assert (request.selection.shapes, request.selection.layouts) == (("8x8",), ("strided",))
+    assert (request.selection.suites, request.selection.devices) == (("speed",), ("cpu",))
+    assert request.selection.implementations == ("where",)
+    assert (request.preset, request.timeout_s, request.threads, request.seed) == ("quick", 7.0, 1, 5)
+    assert (request.fresh_cache, request.results, request.implementations) == (True, Path("here"), (mine,))
+
+
+def test_without_options_the_standard_preset_measures_everything(run: Run, asked: list[Request]) -> None:
+    assert run("bench")[0] == 0
+    (request,) = asked
+    assert request.preset == "standard"
+    assert not any(getattr(request.selection, axis) for axis in request.selection.__dataclass_fields__)
+    assert request.results == Path("results")
+
+
+# --- how it ends ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("raised", "status", "words"),
+    [
+        (Interrupted(RunFolder(Path("results/runs/x"))), 130, "interrupted; `gradgauge report results/runs/x` shows"),
+        (Refused("--device 'x' is not on this machine"), 2, "--device 'x'"),
+        (WorkerLost("the measuring process died"), 1, "the measuring process died"),
+    ],
+)
+def test_what_ends_a_run_has_its_exit_status_and_its_line(
+    run: Run, monkeypatch: pytest.MonkeyPatch, raised: Exception, status: int, words: str
+) -> None:
+    def run_bench(request: Request, watch: object) -> Outcome:
+        raise raised
+
+    monkeypatch.setattr(cli, "run_bench", run_bench)
+    code, _, err = run("bench")
+    assert code == status
+    assert len(err.splitlines()) == 1
+    assert words in err
+
+
+def test_ctrl_c_outside_measuring_is_130(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: object) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "run_bench", interrupt)
+    assert run("bench")[0] == 130
+
+
+def test_a_run_with_problems_names_them_and_ends_with_1(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    problems = tuple(f"fail: case {index} [input a]" for index in range(cli.MOST_PROBLEMS + 3))
+    outcome = Outcome(RunFolder(tmp_path), 1, problems)
+    monkeypatch.setattr(cli, "run_bench", lambda request, watch: outcome)
+    monkeypatch.setattr("gradgauge.report.write_report", lambda folder: tmp_path / "report.html")
+    monkeypatch.setattr("gradgauge.report.summary_lines", lambda folder: ["where is fastest"])
+    status, out, _ = run("bench")
+    assert status == 1
+    lines = out.splitlines()
+    assert lines[0] == "where is fastest"
+    assert "fail: case 0 [input a]" in lines
+    assert "fail: case 19 [input a]" in lines
+    assert "fail: case 20 [input a]" not in lines
+    assert any(line.startswith("… and 3 more in ") for line in lines)
+    assert lines[-1] == f"report: {tmp_path / 'report.html'}"
+
+
+# --- the other commands ---------------------------------------------------------------------------------------------
+
+
+def test_the_version(run: Run) -> None:
+    assert run("--version") == (0, f"gradgauge {__version__}\n", "")
+
+
+def test_list_shows_every_implementation_with_convention(run: Run) -> None:
+    status, out, err = run("list")
+    assert (status, err) == (0, "")
+    for word in ("multiply", "lean_function", "masked_function", "native", "published", "0 at x = 0", "Expected to fail"):
+        assert word in out
+
+
+def test_list_says_what_is_broken_with_file_and_line_and_ends_with_1(run: Run, tmp_path: Path) -> None:
+    mine = write_function(tmp_path / "mine", bad="x = 1\nraise ValueError('why not')", good=REFERENCE_PY)
+    status, out, err = run("list", "--implementations", mine)
+    assert status == 1
+    assert err == f"broken: {mine / 'twice' / 'bad.py'}:2: ValueError: why not\n"
+    assert "good" in out
+
+
+def test_list_knows_no_device_that_is_not_there(run: Run) -> None:
+    status, _, err = run("list", "--device", "warp")
+    assert status == 2
+    assert "--device 'warp' is not on this machine, which has: cpu" in err
+
+
+def test_show_prints_the_specification(run: Run) -> None:
+    status, out, err = run("show", "relu")
+    assert (status, err) == (0, "")
+    assert "f(x) = x   for x ≥ 0" in out
+    assert "x = 0: slopes (0.0, 1.0)" in out
+    assert "multiply" not in out
+
+
+def test_show_knows_the_functions_of_a_folder(run: Run, tmp_path: Path) -> None:
+    status, out, _ = run("show", "twice", "--implementations", write_function(tmp_path / "mine"))
+    assert status == 0
+    assert "f(x) = 2x" in out
+
+
+def test_show_names_the_functions_that_there_are(run: Run) -> None:
+    status, out, err = run("show", "nothing")
+    assert (status, out) == (2, "")
+    assert err == "--function 'nothing' is not one of: multiply, relu, ternary_activation\n"
+
+
+def test_report_writes_the_page_and_prints_where(run: Run, folder: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[Any] = []
+    monkeypatch.setattr(
+        "gradgauge.report.write_report", lambda found, output: given.append((found.path, output)) or Path("page.html")
+    )
+    folder.write_description({})
+    assert run("report", folder.path, "--output", "page.html") == (0, "page.html\n", "")
+    assert given == [(folder.path.resolve(), Path("page.html"))]
+
+
+def test_report_of_what_is_no_run_is_usage(run: Run) -> None:
+    status, _, err = run("report", "nowhere")
+    assert status == 2
+    assert err == "nowhere is not a run folder: it has no run.json\n"
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["bench", "--help"]])
+def test_help_is_help(run: Run, arguments: list[str]) -> None:
+    status, out, _ = run(*arguments)
+    assert status == 0
+    assert "Measure" in out
+
+
+def test_an_unknown_command_is_usage(run: Run) -> None:
+    status, _, err = run("benhc")
+    assert status == 2
+    assert "benhc" in err
+
+
+def test_the_module_is_the_command(tmp_path: Path) -> None:
+    done = python("-m", "gradgauge", "--version", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, f"gradgauge {__version__}\n")
+
+
+def test_a_kill_is_taken_as_ctrl_c(run: Run) -> None:
+    run("--version")
+    assert signal.getsignal(signal.SIGTERM) is signal.default_int_handler

@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+
+from gradgauge import gauge as subject
+from gradgauge.attempts import Failure
+from gradgauge.cases import Case
+from gradgauge.catalog import Catalog
+from gradgauge.gauge import BlockMemory, Gauge
+from gradgauge.grid import Suite
+from gradgauge.records import Metric, Verdict
+from gradgauge.runs import RunFolder
+from gradgauge.session import Session
+from tests.fakes import CASE, a_case, a_job
+
+METRIC = Metric("time", "s", "lower", exact=False)
+SUITE = Suite("How fast?", (METRIC,), {}, budget_s={"quick": 10.0})
+
+
+@pytest.fixture
+def forgotten(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Note each time that compiled code is dropped, instead of dropping it."""
+    told: list[str] = []
+    monkeypatch.setattr(subject, "forget_compiled", lambda: told.append("forgotten"))
+    monkeypatch.setattr(subject.gc, "freeze", lambda: None)
+    return told
+
+
+def test_what_a_block_shares_is_built_once(forgotten: list[str]) -> None:
+    memory, built = BlockMemory(), []
+    for case in (CASE, a_case(implementation="where"), a_case(mode="compiled")):
+        assert memory.once("speed", case, "inputs", lambda: built.append(1) or "tensors") == "tensors"
+    assert memory.once("speed", CASE, "truths", lambda: "others") == "others"
+    assert built == [1]
+    assert forgotten == ["forgotten"]
+
+
+@pytest.mark.parametrize("changes", [{"pass_": "backward"}, {"dtype": "float16"}, {"shape": "9"}, {"layout": "strided"}])
+def test_the_next_block_starts_from_nothing(forgotten: list[str], changes: dict[str, str]) -> None:
+    memory, built = BlockMemory(), []
+    for case in (CASE, a_case(**changes), CASE):
+        memory.once("speed", case, "inputs", lambda: built.append(1))
+    assert len(built) == len(forgotten) == 3
+
+
+def test_another_suite_has_blocks_of_its_own(forgotten: list[str]) -> None:
+    memory = BlockMemory()
+    assert memory.once("speed", CASE, "x", lambda: 1) == 1
+    assert memory.once("memory", CASE, "x", lambda: 2) == 2
+
+
+def test_none_is_a_value_that_is_built_once(forgotten: list[str]) -> None:
+    memory, built = BlockMemory(), []
+    for _ in range(2):
+        memory.once("speed", CASE, "x", lambda: built.append(1))
+    assert built == [1]
+
+
+@pytest.mark.usefixtures("forgotten")
+def test_an_accelerator_gives_its_cache_back_between_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    emptied: list[int] = []
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: True)
+    monkeypatch.setattr(torch.accelerator, "empty_cache", lambda: emptied.append(1))
+    BlockMemory().once("speed", CASE, "x", lambda: 1)
+    assert emptied == [1]
+
+
+@pytest.fixture
+def session(folder: RunFolder, catalog: Catalog) -> Session:
+    session = Session(a_job(folder), folder)
+    session.__dict__["catalog"] = catalog
+    session.__dict__["devices"] = ("cpu",)
+    session.suites["speed"] = SUITE
+    session.planned["speed"] = [CASE, a_case(implementation="where"), a_case(pass_="backward")]
+    return session
+
+
+def a_gauge(session: Session, case: Case = CASE) -> Gauge:
+    return Gauge(session, "speed", case, BlockMemory())
+
+
+@pytest.mark.usefixtures("forgotten")
+def test_a_gauge_gives_the_cases_function_call_and_block(session: Session, catalog: Catalog) -> None:
+    gauge = a_gauge(session)
+    assert gauge.entry is catalog.functions["relu"]
+    assert gauge.call(CASE) is gauge.entry.reference.implementation.call
+    assert gauge.block() == [CASE, a_case(implementation="where")]
+    assert gauge.seed == 0
+
+
+@pytest.mark.usefixtures("forgotten")
+def test_a_compiled_call_is_the_same_object_all_through_a_block(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(subject, "compile_call", lambda call: lambda x: call(x))
+    gauge = a_gauge(session)
+    compiled = a_case(mode="compiled")
+    assert gauge.call(compiled) is gauge.call(compiled)
+    assert gauge.call(compiled) is not gauge.call(a_case(mode="compiled", implementation="where"))
+    assert gauge.call(compiled) is not gauge.call(CASE)
+
+
+def test_a_block_gets_its_even_share_of_the_suites_seconds(session: Session) -> None:
+    assert a_gauge(session).block_budget_s() == 5.0  # two blocks, ten seconds
+
+
+def test_without_a_bound_a_block_gets_three_seconds(session: Session) -> None:
+    session.suites["speed"] = replace(SUITE, budget_s={})
+    assert a_gauge(session).block_budget_s() == 3.0
+
+
+@pytest.mark.parametrize(("left_s", "budget_s"), [(100.0, 5.0), (2.0, 2.0), (-1.0, 0.0)])
+def test_no_block_gets_more_than_the_deadline_leaves(
+    session: Session, monkeypatch: pytest.MonkeyPatch, left_s: float, budget_s: float
+) -> None:
+    monkeypatch.setattr(time, "time", lambda: 1000.0)
+    session.job = replace(session.job, started=900.0, deadline_s=100.0 + left_s)
+    assert a_gauge(session).block_budget_s() == pytest.approx(budget_s)
+
+
+def test_what_is_recorded_carries_suite_case_and_unit(session: Session) -> None:
+    gauge = a_gauge(session)
+    rest: dict[str, Any] = {"low": 1.0, "high": 3.0, "samples": 9, "labels": {"input": "a"}}
+    gauge.record(METRIC, 2.0, "measured", "fine", **rest)
+    gauge.fail(METRIC, Failure(Verdict.FAIL, "it broke"))
+    gauge.series("value", [0.0], [1.0], y_unit="1")
+    good, bad, curve = gauge.results
+    assert (good.suite, good.case, good.metric, good.value, good.unit) == ("speed", CASE, "time", 2.0, "s")  # type: ignore[union-attr]
+    assert (good.low, good.high, good.samples, good.labels) == (1.0, 3.0, 9, {"input": "a"})  # type: ignore[union-attr]
+    assert gauge.failures == [bad]
+    assert (curve.series, curve.x, curve.y, curve.y_unit) == ("value", (0.0,), (1.0,), "1")  # type: ignore[union-attr]
+
+
+def test_an_unknown_verdict_is_refused(session: Session) -> None:
+    with pytest.raises(ValueError, match="splendid"):
+        a_gauge(session).record(METRIC, 1.0, "splendid")

@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import statistics
+from typing import Any
+
+import pytest
+import torch
+from pytest_benchmark.fixture import BenchmarkFixture
+from torch import Tensor
+
+from gradgauge import measuring
+from gradgauge.catalog import Catalog
+from gradgauge.gauge import BlockMemory, Gauge
+from gradgauge.measuring import file_rounds, subject_of, subjects_of, warm_peak
+from gradgauge.passes import Subject
+from gradgauge.sampling import Samples
+from gradgauge.session import Session
+from tests.fakes import CASE, a_case, a_job
+from gradgauge.runs import RunFolder
+
+ROUNDS = (0.25, 0.5, 0.125, 0.25, 0.75)
+
+
+@pytest.fixture
+def gauge(folder: RunFolder, catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> Gauge:
+    monkeypatch.setattr("gradgauge.gauge.forget_compiled", lambda: None)
+    session = Session(a_job(folder), folder)
+    session.__dict__["catalog"] = catalog
+    session.planned["speed"] = [CASE, a_case(implementation="where")]
+    return Gauge(session, "speed", CASE, BlockMemory())
+
+
+@pytest.fixture
+def unsummed(benchmark: BenchmarkFixture) -> BenchmarkFixture:
+    """Return the fixture, its made-up rounds kept out of pytest's own summary."""
+    benchmark._add_stats = lambda stats: None
+    return benchmark
+
+
+def test_pytest_benchmark_still_has_what_we_lean_on(unsummed: BenchmarkFixture) -> None:
+    assert unsummed._mode is None
+    stats: Any = unsummed._make_stats(4)
+    for seconds in ROUNDS:
+        stats.update(seconds * 4)
+    entry = stats.as_dict(include_data=True)
+    assert entry["stats"]["data"] == list(ROUNDS)
+    assert entry["stats"]["iterations"] == 4
+    assert entry["stats"]["rounds"] == len(ROUNDS)
+    assert entry["stats"]["median"] == statistics.median(ROUNDS)
+    assert {"group", "name", "fullname", "param", "params", "extra_info", "options", "stats"} <= set(entry)
+    unsummed._mode = "tested"  # or pytest-benchmark warns that nobody used its fixture
+
+
+def test_rounds_become_an_entry_with_the_case_in_extra_info(gauge: Gauge, unsummed: BenchmarkFixture) -> None:
+    said: list[tuple[str, dict[str, Any]]] = []
+    gauge.session.say = lambda event, **fields: said.append((event, fields["entry"]))  # type: ignore[method-assign]
+    file_rounds(gauge, unsummed, Samples(4, ROUNDS))
+    ((event, entry),) = said
+    assert event == "benchmark"
+    assert entry["stats"]["data"] == list(ROUNDS)  # seconds a call, whatever the iterations
+    assert entry["stats"]["iterations"] == 4
+    assert entry["extra_info"] == {"suite": "speed", **CASE.to_json(), "iterations": 4}
+    assert entry["param"] == CASE.slug
+    assert entry["group"] == CASE.block.slug.strip("-")
+    assert unsummed._mode
+
+
+def test_all_subjects_of_a_block_share_tensors_and_cotangents(gauge: Gauge) -> None:
+    first, second = subjects_of(gauge)
+    assert (first.case, second.case) == (CASE, a_case(implementation="where"))
+    assert first.inputs[0] is second.inputs[0]
+    assert first.grad_outputs[0] is second.grad_outputs[0]
+    assert first.call is not second.call
+    assert first.inputs[0].requires_grad
+    assert first.grad_outputs[0].shape == (8, 8)
+    assert subject_of(gauge, CASE).inputs[0] is first.inputs[0]
+
+
+def test_a_peak_is_taken_warm(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str] = []
+
+    def call(x: Tensor) -> Tensor:
+        calls.append("call")
+        return 2 * x
+
+    def peak_bytes(action: Any, device: str) -> int:
+        calls.append(f"peak {device}")
+        action()
+        return 7
+
+    monkeypatch.setattr(measuring, "peak_bytes", peak_bytes)
+    x = torch.ones(3, requires_grad=True)
+    assert warm_peak(Subject(CASE, call, (x,), (torch.ones(3),))) == 7
+    assert calls == ["call", "call", "peak cpu", "call"]
+
+
+@pytest.mark.parametrize(("pass_", "each"), [("inference", 4), ("forward", 4), ("backward", 4), ("forward_backward", 8)])
+def test_the_peak_of_a_pass_counts_its_own_outputs_and_not_what_was_prepared(pass_: str, each: int) -> None:
+    elements = 2**14
+    x = torch.ones(elements, requires_grad=True)
+    subject = Subject(a_case(pass_=pass_), lambda x: 3 * x, (x,), (torch.ones(elements),))
+    assert warm_peak(subject) == pytest.approx(each * elements, abs=128)
+    assert x.grad is None

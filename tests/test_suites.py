@@ -1,0 +1,279 @@
+"""The suites as they run, in this process: what is wrong is told, what is right passes, in every dtype."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gradgauge.cases import DTYPES
+from gradgauge.catalog import builtin_folder
+from gradgauge.gauge import Gauge
+from gradgauge.runs import RunFolder
+from tests.fakes import ROOT, Line, Measured, a_job, measure_here, write_function
+
+KNOWN_WRONG = ROOT / "tests" / "known_wrong"
+KEYS = ("suite", "function", "implementation", "mode", "pass", "device", "dtype", "shape", "layout", "metric")
+JUDGED = ("value_max_ulp", "value_nonfinite", "gradient_max_ulp", "gradient_nonfinite", "kink_slope")
+
+
+@pytest.fixture(scope="module")
+def checked(tmp_path_factory: pytest.TempPathFactory) -> Measured:
+    """Return the gradients suite's verdicts on the built-in functions and on what is known to be wrong, run eagerly."""
+    folder = RunFolder.create(tmp_path_factory.mktemp("checked"))
+    chosen = {"suites": ("gradients",), "modes": ("eager",), "devices": ("cpu",), "shapes": ("48x48",), "dtypes": DTYPES}
+    return measure_here(folder, a_job(folder, chosen, implementations=(str(KNOWN_WRONG),)))
+
+
+# What each one must be caught by, and by nothing else: metric → what the detail says.
+CAUGHT: dict[str, dict[str, str]] = {
+    "sign_fault": {"gradient_max_ulp": "ulp, the budget is 0.5", "kink_slope": "lies outside the one-sided derivatives"},
+    "one_percent_off": {"gradient_max_ulp": "ulp, the budget is 0.5"},
+    "nan_to_zero": {"value_nonfinite": "elements, first at (nan): 0 where nan is right"},
+    "nonfinite_gradient": {"gradient_nonfinite": "nan where"},
+    "zeros": {"value_max_ulp": "ulp", "value_nonfinite": "elements", "gradient_max_ulp": "ulp"},
+    "wrong_dtype": {"value_max_ulp": "output 0 has dtype torch.float"},
+    "wrong_shape": {"value_max_ulp": "output 0 has shape (1, 48, 48), the reference has (48, 48)"},
+    "raises": {"value_max_ulp": "this backward always raises"},
+    "raises_forward": {"value_max_ulp": "this forward always raises"},
+    "unexpected_agreement": {"gradient_max_ulp": "expected to disagree, agreed: It does not"},
+}
+
+
+def test_every_known_wrong_implementation_has_its_line_here() -> None:
+    assert set(CAUGHT) == {file.stem for file in (KNOWN_WRONG / "relu").glob("*.py")}
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", CAUGHT)
+def test_a_known_wrong_implementation_is_caught_by_exactly_its_metrics(checked: Measured, name: str, dtype: str) -> None:
+    lines = [line for line in checked.records if line["implementation"] == name and line["dtype"] == dtype]
+    failed = {line["metric"]: line["detail"] for line in lines if line["verdict"] == "fail"}
+    assert set(failed) == set(CAUGHT[name])
+    for metric, words in CAUGHT[name].items():
+        assert words in failed[metric]
+    passed = {line["metric"] for line in lines if line["verdict"] == "pass"}
+    if not name.startswith(("wrong", "raises")):
+        assert passed == set(JUDGED) - set(failed)
+
+
+BUILT_IN = sorted(
+    (file.parent.name, file.stem)
+    for file in builtin_folder("implementations").glob("*/*.py")
+    if file.stem not in ("function", "published")
+)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("function", "name"), BUILT_IN)
+def test_every_right_built_in_passes_every_metric(checked: Measured, function: str, name: str, dtype: str) -> None:
+    lines = checked_lines(checked, function, name, dtype)
+    judged = [line for line in lines if line["metric"] in JUDGED]
+    assert {line["verdict"] for line in judged} == {"pass"}
+    kinks = {"multiply": 0, "relu": 1, "ternary_activation": 2}[function]
+    inputs = 2 if function == "multiply" else 1
+    assert len(judged) == 2 + 2 * inputs + kinks
+
+
+def checked_lines(checked: Measured, function: str, name: str, dtype: str) -> list[Line]:
+    keys = {"function": function, "implementation": name, "dtype": dtype}
+    return [line for line in checked.records if all(line[key] == value for key, value in keys.items())]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_the_published_backward_is_expected_to_fail_in_both_gradient_metrics(checked: Measured, dtype: str) -> None:
+    lines = {line["metric"]: line for line in checked_lines(checked, "ternary_activation", "published", dtype)}
+    for metric in ("gradient_max_ulp", "gradient_nonfinite"):
+        assert lines[metric]["verdict"] == "expected-fail"
+        assert "— expected: " in lines[metric]["detail"]
+        assert lines[metric]["value"] > 0
+    for metric in ("value_max_ulp", "value_nonfinite"):
+        assert lines[metric]["verdict"] == "pass"
+
+
+def test_a_convention_is_measured_and_told(checked: Measured) -> None:
+    slopes = {line["implementation"]: line["value"] for line in checked.find("kink_slope", function="relu", dtype="float32")}
+    assert slopes["native"] == 0.0
+    assert slopes["where"] == slopes["masked_function"] == slopes["reference"] == 1.0
+
+
+def test_the_reference_is_no_yardstick_for_itself_and_the_others_are_measured_by_it(checked: Measured) -> None:
+    for line in checked.find("gradient_error_ratio", function="relu"):
+        if line["implementation"] == "reference":
+            assert (line["verdict"], line["value"]) == ("not-applicable", None)
+        else:
+            assert line["verdict"] == "measured"
+            assert line["value"] >= 0
+    worst = checked.find("gradient_error_ratio", implementation="one_percent_off", dtype="float64")[0]
+    assert worst["value"] > 1e9
+
+
+def test_tails_are_told_and_not_judged(checked: Measured) -> None:
+    (line,) = checked.find("gradient_tail_ulp", function="ternary_activation", implementation="where", dtype="float32")
+    assert line["verdict"] == "measured"
+    assert line["value"] > 1e4  # the literal formula loses the far gradient entirely
+    (line,) = checked.find("gradient_tail_ulp", function="relu", implementation="where", dtype="float32")
+    assert (line["verdict"], line["value"]) == ("not-applicable", None)
+
+
+def test_curves_are_drawn_once_for_each_implementation_and_input(checked: Measured) -> None:
+    drawn = [(line["function"], line["implementation"], line["series"], line["x_unit"]) for line in checked.series]
+    assert len(drawn) == len(set(drawn))
+    names = [*BUILT_IN, ("ternary_activation", "published")]
+    wanted = {(*pair, series, along) for pair in names for series in ("value", "gradient") for along in along_of(pair[0])}
+    assert wanted <= set(drawn)
+    assert {line["dtype"] for line in checked.series} == {"float32"}
+
+
+def along_of(function: str) -> tuple[str, ...]:
+    return ("a", "b") if function == "multiply" else ("",)
+
+
+def test_all_records_are_unique_and_finite(checked: Measured) -> None:
+    assert_unique(checked.records)
+    assert len(checked.records) > 500
+
+
+def assert_unique(records: list[Line]) -> None:
+    keys = [(*(line[key] for key in KEYS), str(sorted(line["labels"].items()))) for line in records]
+    assert len(set(keys)) == len(keys)
+    for line in records:
+        assert all(line[key] is None or math.isfinite(line[key]) for key in ("value", "low", "high"))
+
+
+# --- other functions ------------------------------------------------------------------------------------------------
+
+
+def measure(folder: RunFolder, root: Path, suite: str, **chosen: Any) -> Measured:
+    selection = {"suites": (suite,), "modes": ("eager",), "devices": ("cpu",), **chosen}
+    job = a_job(folder, selection, implementations=(str(root),), only_mine=True)
+    return measure_here(folder, job)
+
+
+WRONG_METRIC = """
+from gradgauge.model import Implementation
+IMPLEMENTATION = Implementation(call=lambda x: 2 * x, expected_fail={"time": "slow"})
+"""
+
+
+def test_an_expected_failure_of_what_is_not_judged_fails(folder: RunFolder, tmp_path: Path) -> None:
+    root = write_function(tmp_path / "mine", wrong=WRONG_METRIC)
+    measured = measure(folder, root, "gradients", shapes=("8",), dtypes=("float32",))
+    (failed,) = [line for line in measured.records if line["verdict"] == "fail"]
+    assert (failed["implementation"], failed["labels"]) == ("wrong", {"expected_fail": "time"})
+    assert "expected_fail names 'time', which is not judged" in failed["detail"]
+    assert_unique(measured.records)
+
+
+RAISING = "from gradgauge.model import Implementation\nIMPLEMENTATION = Implementation(call=lambda x: 1 / 0)\n"
+
+
+@pytest.mark.parametrize(("suite", "metric"), [("gradients", "value_max_ulp"), ("memory", "peak_bytes"), ("speed", "time")])
+def test_where_the_reference_raises_nothing_is_applicable(
+    folder: RunFolder, tmp_path: Path, suite: str, metric: str
+) -> None:
+    root = write_function(tmp_path / "mine", reference=RAISING)
+    measured = measure(folder, root, suite, shapes=("8",), dtypes=("float32",))
+    assert measured.records
+    assert {(line["metric"], line["verdict"]) for line in measured.records} == {(metric, "not-applicable")}
+    assert "the reference raised ZeroDivisionError" in measured.records[0]["detail"]
+
+
+@pytest.mark.parametrize("shape", ["0x3", "scalar"])
+def test_empty_and_0_d_tensors_behave_as_the_reference_does(folder: RunFolder, shape: str) -> None:
+    chosen = {
+        "suites": ("gradients",), "modes": ("eager",), "devices": ("cpu",), "functions": ("relu", "ternary_activation"),
+        "shapes": (shape,), "dtypes": ("float32", "bfloat16"),
+    }
+    measured = measure_here(folder, a_job(folder, chosen))
+    verdicts = {line["verdict"] for line in measured.records if line["metric"] in JUDGED and line["implementation"] != "published"}
+    assert verdicts == ({"not-applicable"} if shape == "0x3" else {"pass"})
+
+
+def test_an_expected_failure_that_no_element_can_show_is_no_failure(folder: RunFolder) -> None:
+    chosen = {
+        "suites": ("gradients",), "modes": ("eager",), "devices": ("cpu",), "functions": ("ternary_activation",),
+        "implementations": ("published",), "shapes": ("0x3",),
+    }
+    measured = measure_here(folder, a_job(folder, chosen))
+    assert measured.records
+    assert not [line for line in measured.records if line["verdict"] == "fail"]
+
+
+# --- memory and speed -----------------------------------------------------------------------------------------------
+
+
+def test_memory_has_a_peak_for_each_pass_and_what_forward_saves(folder: RunFolder) -> None:
+    chosen = {
+        "suites": ("memory",), "modes": ("eager",), "devices": ("cpu",), "functions": ("relu",),
+        "implementations": ("masked_function", "where"), "shapes": ("64x64",),
+    }
+    measured = measure_here(folder, a_job(folder, chosen))
+    saved = {line["implementation"]: line["value"] for line in measured.find("saved_bytes", pass_="forward")}
+    assert saved == {"masked_function": 4 * 64 * 64, "where": 64 * 64}
+    assert len(measured.find("saved_bytes")) == 2
+    peaks = measured.find("peak_bytes")
+    assert len(peaks) == 8
+    assert all(line["value"] > 0 and line["low"] is None and line["samples"] is None for line in peaks)
+    assert {line["verdict"] for line in measured.records} == {"measured"}
+
+
+def test_what_raises_fails_in_memory_and_speed_and_costs_only_itself(
+    folder: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Gauge, "block_budget_s", lambda self: 0.0)
+    root = write_function(tmp_path / "mine", broken=RAISING)
+    chosen = {"suites": ("memory", "speed"), "modes": ("eager",), "devices": ("cpu",), "shapes": ("8",)}
+    measured = measure_here(folder, a_job(folder, chosen, implementations=(str(root),), only_mine=True))
+    broken = {(line["suite"], line["metric"], line["verdict"]) for line in measured.records if line["implementation"] == "broken"}
+    assert broken == {("memory", "peak_bytes", "fail"), ("memory", "saved_bytes", "fail"), ("speed", "time", "fail")}
+    assert {line["verdict"] for line in measured.records if line["implementation"] == "reference"} == {"measured"}
+
+
+def test_speed_files_time_speedup_and_the_same_rounds_for_pytest_benchmark(
+    folder: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Gauge, "block_budget_s", lambda self: 0.0)
+    chosen = {
+        "suites": ("speed",), "modes": ("eager",), "devices": ("cpu",), "functions": ("relu",), "implementations": ("where",),
+        "passes": ("forward", "backward"), "shapes": ("16x16",),
+    }
+    measured = measure_here(folder, a_job(folder, chosen))
+    times, speedups = measured.find("time"), measured.find("speedup")
+    assert {(line["implementation"], line["pass"]) for line in times} == {
+        (name, pass_) for name in ("reference", "where") for pass_ in ("forward", "backward")
+    }
+    assert {line["value"] for line in speedups if line["implementation"] == "reference"} == {1.0}
+    entries = {entry["param"]: entry for entry in (event["entry"] for event in measured.events if event["event"] == "benchmark")}
+    assert len(entries) == len(times) == len(speedups) == 4
+    for line in times:
+        (entry,) = [each for each in entries.values() if same_case(each["extra_info"], line)]
+        assert entry["stats"]["median"] == pytest.approx(line["value"])
+        assert entry["stats"]["rounds"] == line["samples"] >= 7
+        assert line["low"] <= line["value"] <= line["high"]
+    assert_unique(measured.records)
+
+
+def same_case(info: dict[str, Any], line: Line) -> bool:
+    return all(info[key] == line[key] for key in KEYS if key != "metric")
+
+
+def test_where_the_reference_cannot_be_timed_there_is_no_speedup(
+    folder: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Gauge, "block_budget_s", lambda self: 0.0)
+    # It raises under inference_mode alone, so that tensors can still be prepared with it.
+    moody = "import torch\nfrom gradgauge.model import Implementation\n" + (
+        "def call(x):\n    if torch.is_inference_mode_enabled():\n        raise RuntimeError('not now')\n    return 2 * x\n"
+        "IMPLEMENTATION = Implementation(call=call)\n"
+    )
+    steady = "from gradgauge.model import Implementation\nIMPLEMENTATION = Implementation(call=lambda x: x + x)\n"
+    root = write_function(tmp_path / "mine", reference=moody, steady=steady)
+    measured = measure(folder, root, "speed", shapes=("8",), passes=("inference",))
+    found = {(line["implementation"], line["metric"]): line for line in measured.records}
+    assert found["reference", "time"]["verdict"] == "fail"
+    assert found["steady", "time"]["verdict"] == "measured"
+    assert found["steady", "speedup"]["verdict"] == "not-applicable"
+    assert found["steady", "speedup"]["value"] is None
