@@ -7,6 +7,7 @@ wait for a cold cache. A suite that reads a clock stops it first.
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -30,7 +31,9 @@ class CompileAhead:
         if not compiled:
             return
         command = [sys.executable, "-m", "gradgauge.ahead", str(job_file)]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE)
+        # Threads that spin between parallel regions would take the worker's cores for nothing.
+        patient = os.environ | {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0"}
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, env=patient)
         assert self._process.stdin is not None
         with self._process.stdin as pipe:
             pipe.write(json.dumps(compiled[::-1]).encode())
@@ -71,4 +74,5 @@ def compile_ahead(job: Job, cases: Sequence[Case]) -> None:
 
 if __name__ == "__main__":
     die_with_parent()
+    os.nice(5)
     compile_ahead(Job.read(Path(sys.argv[1])), [Case.from_json(keys) for keys in json.load(sys.stdin)])

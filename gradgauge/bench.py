@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from gradgauge.benchmark_json import write_benchmark_json
-from gradgauge.grid import PRESETS, Selection
+from gradgauge.grid import Selection
 from gradgauge.job import Job
 from gradgauge.records import Verdict
 from gradgauge.runs import RunFolder
@@ -26,9 +26,14 @@ from gradgauge.supervisor import Progress, Refused, supervise
 
 @dataclass(frozen=True)
 class Request:
-    """What the user asked for, checked. timeout_s: the longest that one step of one case may take."""
+    """What the user asked for, checked.
+
+    limit_s: after how many seconds of measuring no further case is begun, None for never.
+    timeout_s: the longest that one step of one case may take.
+    """
 
     preset: str
+    limit_s: float | None
     selection: Selection
     implementations: tuple[Path, ...]
     only_mine: bool
@@ -100,7 +105,7 @@ def _job(request: Request, folder: RunFolder) -> Job:
         implementations=tuple(str(path.resolve()) for path in request.implementations),
         only_mine=request.only_mine,
         threads=request.threads,
-        deadline_s=PRESETS[request.preset],
+        deadline_s=request.limit_s,
         started=time.time(),
     )
 
@@ -118,6 +123,7 @@ def _describe_request(request: Request, folder: RunFolder) -> dict[str, Any]:
         "run_id": folder.run_id,
         "command": ["gradgauge", *sys.argv[1:]],
         "preset": request.preset,
+        "limit_s": request.limit_s,
         "seed": request.seed,
         "selection": {axis: list(values) for axis, values in asdict(request.selection).items()},
         "start": _now(),

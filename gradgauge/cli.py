@@ -60,6 +60,12 @@ def _number(flag: str, kind: type[T], text: str) -> Any:
     return typer.Option(flag, help=text, parser=parse, metavar="NUMBER")
 
 
+Limit = Annotated[
+    str | None,
+    typer.Option(
+        help="Seconds after which no further case is begun, or none; else the preset's.", metavar="NUMBER|none"
+    ),
+]
 Timeout = Annotated[float, _number("--timeout", float, "Seconds that one step of a case may take before it is killed.")]
 Threads = Annotated[int | None, _number("--threads", int, "Threads that PyTorch may use; its own default otherwise.")]
 Seed = Annotated[int, _number("--seed", int, "Seed of all random inputs.")]
@@ -95,6 +101,7 @@ def bench(  # noqa: PLR0913, PLR0917  (typer reads the options off the signature
     implementations: Folders = None,
     only_mine: OnlyMine = False,
     results: Results = Path("results"),
+    limit: Limit = None,
     timeout: Timeout = 120.0,
     fresh_cache: Annotated[bool, typer.Option("--fresh-cache", help="Compile from an empty cache.")] = False,
     threads: Threads = None,
@@ -106,8 +113,9 @@ def bench(  # noqa: PLR0913, PLR0917  (typer reads the options off the signature
     folders = tuple(implementations or ())
     _check(preset, selection, folders, only_mine=only_mine)
     _check_numbers(timeout, threads)
-    request = Request(preset, selection, folders, only_mine, results, seed, threads, timeout, fresh_cache)
-    with progress_display(out, PRESETS[preset]) as watch:
+    limit_s = _limit_s(limit, preset)
+    request = Request(preset, limit_s, selection, folders, only_mine, results, seed, threads, timeout, fresh_cache)
+    with progress_display(out, limit_s) as watch:
         outcome = run_bench(request, watch)
     _finish(outcome)
     return outcome.status
@@ -213,6 +221,20 @@ def _check_numbers(timeout_s: float, threads: int | None) -> None:
         raise Usage(f"--timeout {timeout_s:g} must be above 0 seconds")
     if threads is not None and threads < 1:
         raise Usage(f"--threads {threads} must be at least 1")
+
+
+def _limit_s(given: str | None, preset: str) -> float | None:
+    if given is None:
+        return PRESETS[preset]
+    if given == "none":
+        return None
+    try:
+        limit_s = float(given)
+    except ValueError:
+        raise Usage(f"--limit {given!r} is neither a number of seconds nor none") from None
+    if not limit_s > 0:
+        raise Usage(f"--limit {given} must be above 0 seconds")
+    return limit_s
 
 
 def _among(what: str, given: Sequence[str], allowed: Any) -> None:

@@ -40,6 +40,7 @@ def _describe_function(entry: FunctionEntry, devices: tuple[str, ...]) -> dict[s
         "inputs": list(function.inputs),
         "breakpoints": list(function.breakpoints),
         "kinks": [{"name": kink.name, "point": kink.point, "slopes": kink.slopes} for kink in function.kinks],
+        "curve": function.curve,
         "value_budget_ulp": function.value_budget_ulp,
         "gradient_budget_ulp": function.gradient_budget_ulp,
         "origin": _origin(entry.file),

@@ -97,16 +97,18 @@ def plan(
                 ranked += list(_cases(entry, sweep, shapes, selection, device, suite))
     unique = dict.fromkeys(case for _, case in sorted(ranked, key=lambda pair: pair[0]))
     if not suite.eager_first:
-        return _grouped(unique)
-    return [case for mode in MODES for case in _grouped(case for case in unique if case.mode == mode)]
+        return _grouped(unique, lambda case: case.block)
+    return [
+        case for mode in MODES for case in _grouped((c for c in unique if c.mode == mode), lambda case: case.tensors)
+    ]
 
 
-def _grouped(cases: Iterable[Case]) -> list[Case]:
-    """Return the cases with those that share tensors side by side, groups in the order of their first case."""
-    groups: dict[Case, dict[Case, list[Case]]] = defaultdict(lambda: defaultdict(list))
+def _grouped(cases: Iterable[Case], key: Callable[[Case], Case]) -> list[Case]:
+    """Return the cases with those of one key side by side, groups in the order of their first case."""
+    groups: dict[Case, list[Case]] = defaultdict(list)
     for case in cases:
-        groups[case.tensors][case.block].append(case)
-    return [case for blocks in groups.values() for block in blocks.values() for case in block]
+        groups[key(case)].append(case)
+    return [case for group in groups.values() for case in group]
 
 
 def _cases(

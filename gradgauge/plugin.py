@@ -115,7 +115,10 @@ def _session(config: pytest.Config) -> Session:
 
 
 def _suite(item: pytest.Item) -> Any:
-    return getattr(getattr(item, "module", None), "SUITE", None)
+    """Return the suite that the item is a case of, None for anybody else's test."""
+    callspec = getattr(item, "callspec", None)
+    is_case = callspec is not None and "gauge" in callspec.params
+    return getattr(getattr(item, "module", None), "SUITE", None) if is_case else None
 
 
 def _suite_name(module: Any) -> str:

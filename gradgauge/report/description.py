@@ -43,7 +43,10 @@ class ImplementationEntry:
 
 @dataclass(frozen=True)
 class FunctionEntry:
-    """One function as the catalog listed it. budgets: metric → the largest error that agrees, in ulp."""
+    """One function as the catalog listed it.
+
+    budgets_ulp: metric → the largest error that agrees. curve: the range of x that its picture is about.
+    """
 
     name: str
     summary: str
@@ -54,6 +57,7 @@ class FunctionEntry:
     breakpoints: tuple[float, ...]
     kinks: tuple[KinkEntry, ...]
     budgets_ulp: Mapping[str, float | None]
+    curve: tuple[float, float] | None
     origin: str
     implementations: Mapping[str, ImplementationEntry]
 
@@ -157,15 +161,19 @@ def _function(name: str, entry: Node) -> FunctionEntry:
             "value_max_ulp": entry["value_budget_ulp"].number(),
             "gradient_max_ulp": entry["gradient_budget_ulp"].number(),
         },
+        curve=_pair(entry["curve"]),
         origin=entry["origin"].text(),
         implementations={key: _implementation(key, item) for key, item in entry["implementations"].items()},
     )
 
 
 def _kink(entry: Node) -> KinkEntry:
-    slopes = [slope for item in entry["slopes"].elements() if (slope := item.number()) is not None]
-    pair = (slopes[0], slopes[1]) if len(slopes) == 2 else None
-    return KinkEntry(entry["name"].text(), entry["point"].number(), pair)
+    return KinkEntry(entry["name"].text(), entry["point"].number(), _pair(entry["slopes"]))
+
+
+def _pair(entry: Node) -> tuple[float, float] | None:
+    numbers = [value for item in entry.elements() if (value := item.number()) is not None]
+    return (numbers[0], numbers[1]) if len(numbers) == 2 else None
 
 
 def _implementation(name: str, entry: Node) -> ImplementationEntry:

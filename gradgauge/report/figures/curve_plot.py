@@ -30,10 +30,10 @@ class Trace:
     finding: CurveFinding
 
 
-def draw_curves(traces: dict[str, Trace], look: Look, breakpoints: tuple[float, ...], alt: str) -> Svg:
+def draw_curves(traces: dict[str, Trace], look: Look, breakpoints: tuple[float, ...], alt: str, width_px: int) -> Svg:
     """Return the drawing; traces: what stands on the y axis → its trace, from above."""
     with theme():
-        figure, grid = new_axes(330, 40 + 140 * len(traces), rows=len(traces), share_x=True)
+        figure, grid = new_axes(width_px, 40 + 140 * len(traces), rows=len(traces), share_x=True)
         for axes, (name, trace) in zip(grid, traces.items(), strict=True):
             _draw(axes, trace, look, breakpoints)
             axes.set_title(name, loc="left", color=INK, pad=5)
