@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 
 from gradgauge.description import describe_catalog
 from gradgauge.environment import describe_environment
@@ -30,5 +31,6 @@ def announce(session: Session, items: int) -> None:
         planned=[{"suite": name, **case.to_json()} for name, cases in session.planned.items() for case in cases],
         left_out=session.left_out,
     )
+    session.began = time.monotonic()
     if session.folder:
         session.ahead.start(session.folder.job_json, session.planned.get("gradients", []))

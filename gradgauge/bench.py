@@ -7,7 +7,6 @@ import platform
 import shutil
 import sys
 import tempfile
-import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -105,8 +104,7 @@ def _job(request: Request, folder: RunFolder) -> Job:
         implementations=tuple(str(path.resolve()) for path in request.implementations),
         only_mine=request.only_mine,
         threads=request.threads,
-        deadline_s=request.limit_s,
-        started=time.time(),
+        limit_s=request.limit_s,
     )
 
 

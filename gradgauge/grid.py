@@ -12,7 +12,7 @@ from gradgauge.cases import MODES, PASSES, REFERENCE, Case, Shape, format_shapes
 from gradgauge.catalog import FunctionEntry
 from gradgauge.records import Metric
 
-PRESETS: Mapping[str, float | None] = {"quick": 55.0, "standard": 285.0, "full": None}
+PRESETS: Mapping[str, float | None] = {"quick": 52.0, "standard": 280.0, "full": None}
 """Preset → seconds after the start of measuring at which no further case is started; None for no limit."""
 
 SQUARES: Mapping[str, tuple[str, ...]] = {

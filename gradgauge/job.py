@@ -16,9 +16,10 @@ from gradgauge.grid import Selection
 class Job:
     """One measuring session, or what is left of it.
 
-    run: the run folder. implementations: folders from outside. deadline_s: seconds after `started` (Unix time) at which
-    no further case is begun, None for no limit. done: (suite, slug) already filed. dropped: function/implementation/
-    device → why nothing more of it is measured. unloadable: file → how it killed a process.
+    run: the run folder. implementations: folders from outside.
+    limit_s: seconds of measuring after which no further case is begun, None for no limit; spent_s: of them, by earlier
+    workers. done: (suite, slug) already filed. dropped: function/implementation/device → why nothing more of it is
+    measured. unloadable: file → how it killed a process.
     """
 
     run: str
@@ -28,8 +29,8 @@ class Job:
     implementations: tuple[str, ...] = ()
     only_mine: bool = False
     threads: int | None = None
-    deadline_s: float | None = None
-    started: float | None = None
+    limit_s: float | None = None
+    spent_s: float = 0.0
     done: tuple[tuple[str, str], ...] = ()
     dropped: Mapping[str, str] = field(default_factory=dict)
     unloadable: Mapping[str, str] = field(default_factory=dict)

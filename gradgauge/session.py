@@ -39,6 +39,7 @@ class Session:
     checked: set[str] = field(default_factory=set)
     unchecked: set[str] = field(default_factory=set)
     ahead: CompileAhead = field(default_factory=CompileAhead)
+    began: float = field(default_factory=time.monotonic)
 
     @cached_property
     def devices(self) -> tuple[str, ...]:
@@ -115,9 +116,10 @@ class Session:
 
     def remaining_s(self, name: str) -> float | None:
         """Return the seconds until no further case of the suite is begun; None without a deadline."""
-        if self.job.deadline_s is None or self.job.started is None:
+        if self.job.limit_s is None:
             return None
-        return self.job.started + self.job.deadline_s * self.suites[name].until - time.time()
+        spent_s = self.job.spent_s + time.monotonic() - self.began
+        return self.job.limit_s * self.suites[name].until - spent_s
 
     def step(self, suite: str, case: Case, doing: str) -> None:
         """Tell the parent what begins now."""

@@ -15,12 +15,18 @@ from typing import Any
 
 from gradgauge.cases import Case
 from gradgauge.job import Job, subject_key
-from gradgauge.journal import JournalReader, Pulse
+from gradgauge.journal import Beat, JournalReader, Pulse
+from gradgauge.lifeline import memory_taken
 from gradgauge.records import Record, Verdict
 from gradgauge.runs import RunFolder
 from gradgauge.steps import CaseStep, LoadStep, read_step
 
+STARTING = "starting"
+"""The phase in which no case is in hand."""
+
 POLL_S = 0.1
+LOOK_S = 1.0
+"""How often the worker's memory is looked at."""
 
 
 class Refused(Exception):
@@ -45,8 +51,23 @@ class Progress:
     unloadable: dict[str, str] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     step: str = ""
+    lost_s: float = 0.0
+    noted: float = field(default_factory=time.monotonic)
     finished: bool = False
     status: int = 0
+
+    @property
+    def measured_s(self) -> float:
+        """Return the seconds that went into cases, those that killed a worker left out: they cost nobody else."""
+        return sum(seconds for suite, seconds in self.seconds.items() if suite != STARTING) - self.lost_s
+
+    def note(self, step_text: str) -> None:
+        """Charge the time since the last note to the suite whose step this is."""
+        now = time.monotonic()
+        step = read_step(step_text)
+        suite = step.suite if isinstance(step, CaseStep) else STARTING
+        self.seconds[suite] = self.seconds.get(suite, 0.0) + now - self.noted
+        self.step, self.noted = step_text, now
 
     def take(self, event: Mapping[str, Any]) -> None:
         """Take in one event of the journal."""
@@ -80,6 +101,7 @@ def supervise(
     while not progress.finished:
         left = replace(
             job,
+            spent_s=progress.measured_s,
             done=tuple(progress.done),
             dropped=dict(progress.dropped),
             unloadable=dict(progress.unloadable),
@@ -102,36 +124,55 @@ def _follow_worker(
     """Run one worker to its end; return how it died, empty when it finished."""
     job.write(folder.job_json)
     pulse = Pulse(folder.pulse)
-    pulse.beat("starting")
+    pulse.beat(STARTING)
+    watchdog = _Watchdog(timeout_s)
     worker = _start(folder, fresh_cache)
-    beat, since, death = pulse.read(), time.monotonic(), ""
-    last = since
+    death = ""
     try:
-        while worker.poll() is None:
+        while worker.poll() is None and not progress.finished and not death:
             time.sleep(POLL_S)
-            now = time.monotonic()
-            for event in reader.news():
-                progress.take(event)
-            if progress.finished:
-                break
-            seen = pulse.read()
-            step = read_step(seen.step)
-            suite = step.suite if isinstance(step, CaseStep) else "starting"
-            progress.seconds[suite] = progress.seconds.get(suite, 0.0) + now - last
-            progress.step, last = seen.step, now
-            if seen.count != beat.count:
-                beat, since = seen, now
-            elif now - since > timeout_s:
-                death = f"took longer than --timeout {timeout_s:g} s and was killed"
-                break
+            _take_news(reader, progress)
+            beat = pulse.read()
+            progress.note(beat.step)
+            death = watchdog.reason_to_kill(worker.pid, beat)
             watch(progress)
     finally:
         _kill(worker)
+    _take_news(reader, progress)
+    progress.lost_s += watchdog.stalled_s
+    return "" if progress.finished else death or _name_death(worker.returncode)
+
+
+def _take_news(reader: JournalReader, progress: Progress) -> None:
     for event in reader.news():
         progress.take(event)
-    if progress.finished:
+
+
+class _Watchdog:
+    """Says when a worker must be killed: its step outlasts the timeout, or it leaves the machine no memory."""
+
+    def __init__(self, timeout_s: float) -> None:
+        self._timeout_s = timeout_s
+        self._count = 0
+        self._since = self._looked = time.monotonic()
+
+    @property
+    def stalled_s(self) -> float:
+        """Return how long the step in hand has lasted."""
+        return time.monotonic() - self._since
+
+    def reason_to_kill(self, pid: int, beat: Beat) -> str:
+        """Return what the worker did, empty while it may go on."""
+        now = time.monotonic()
+        if beat.count != self._count:
+            self._count, self._since = beat.count, now
+        if now - self._since > self._timeout_s:
+            return f"took longer than --timeout {self._timeout_s:g} s and was killed"
+        if now - self._looked > LOOK_S:
+            self._looked = now
+            taken = memory_taken(pid)
+            return f"exhausted memory ({taken}) and was killed" if taken else ""
         return ""
-    return death or _name_death(worker.returncode)
 
 
 def _start(folder: RunFolder, fresh_cache: Path | None) -> subprocess.Popen[bytes]:
@@ -184,7 +225,7 @@ def _charge(death: str, step_text: str, folder: RunFolder, progress: Progress) -
         progress.left_out.append({"what": what, "reason": f"{step.suite} {step.case.slug} {detail}"})
     else:
         raise WorkerLost(
-            f"the measuring process {death} while {step_text or 'starting'}; its output: {folder.worker_log}"
+            f"the measuring process {death} while {step_text or STARTING}; its output: {folder.worker_log}"
         )
 
 
