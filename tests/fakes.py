@@ -1,4 +1,4 @@
-"""What many tests lean on: small cases and functions, a clock that is told how fast it goes, and the suites in process."""
+"""What many tests lean on: small cases and functions, a clock that is told how time goes, the suites in process."""
 
 from __future__ import annotations
 
@@ -54,6 +54,26 @@ def a_function(**fields: Any) -> Function:
     return Function(**({"formula": "f(x) = x", "derivative": "f'(x) = 1", "source": "here"} | fields))
 
 
+def spying(seen: list[Any], look: Callable[..., Any], call: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the call, which first notes what `look` makes of its arguments."""
+
+    def spied(*arguments: Any) -> Any:
+        seen.append(look(*arguments))
+        return call(*arguments)
+
+    return spied
+
+
+def one(_: object) -> int:
+    """Return 1, whatever was given: for counting calls."""
+    return 1
+
+
+def twice(x: Any) -> Any:
+    """Return 2x."""
+    return 2 * x
+
+
 class FakeClock:
     """Time passes only when `pass_s` says so, or by `tick_s` at each reading; every question is noted."""
 
@@ -100,7 +120,8 @@ def write_function(root: Path, name: str = "twice", **techniques: str) -> Path:
 def a_job(folder: RunFolder, selection: Mapping[str, Sequence[str]] | None = None, **fields: Any) -> Job:
     """Return a job of the quick preset without a deadline."""
     chosen = Selection.from_json(selection or {})
-    return Job(**({"run": str(folder.path), "preset": "quick", "seed": 0, "selection": chosen} | fields))
+    given: dict[str, Any] = {"run": str(folder.path), "preset": "quick", "seed": 0, "selection": chosen}
+    return Job(**(given | fields))
 
 
 class Measured:

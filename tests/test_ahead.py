@@ -9,7 +9,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from gradgauge import ahead
 from gradgauge.ahead import CompileAhead, compile_ahead
 from gradgauge.cases import Case
 from gradgauge.runs import RunFolder
@@ -39,7 +38,7 @@ def processes(monkeypatch: pytest.MonkeyPatch) -> list[Process]:
         started.append(Process(command, **rest))
         return started[-1]
 
-    monkeypatch.setattr(ahead.subprocess, "Popen", popen)
+    monkeypatch.setattr("subprocess.Popen", popen)
     return started
 
 

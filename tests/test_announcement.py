@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from gradgauge import devices
 from gradgauge.announcement import announce
 from gradgauge.cases import Case
 from gradgauge.grid import Suite, Sweep
@@ -35,7 +34,7 @@ def announced(folder: RunFolder, **fields: Any) -> tuple[Session, dict[str, Any]
 @pytest.fixture
 def no_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CXX", raising=False)
-    monkeypatch.setattr(devices.shutil, "which", lambda name: None)
+    monkeypatch.setattr("shutil.which", lambda name: None)
 
 
 def test_the_parent_is_told_plan_catalog_environment_and_metrics(folder: RunFolder) -> None:

@@ -32,14 +32,31 @@ Script = Callable[[Job, RunFolder, Progress], None]
 
 def request_for(tmp_path: Path, **fields: Any) -> Request:
     given: dict[str, Any] = {
-        "preset": "quick", "selection": Selection(functions=("relu",)), "implementations": (), "only_mine": False,
-        "results": tmp_path / "results", "seed": 3, "threads": None, "timeout_s": 5.0, "fresh_cache": False,
+        "preset": "quick",
+        "limit_s": 55.0,
+        "selection": Selection(functions=("relu",)),
+        "implementations": (),
+        "only_mine": False,
+        "results": tmp_path / "results",
+        "seed": 3,
+        "threads": None,
+        "timeout_s": 5.0,
+        "fresh_cache": False,
     }
     return Request(**(given | fields))
 
 
 def measured(verdict: Verdict = Verdict.MEASURED, **fields: Any) -> Record:
-    return Record(**({"suite": "speed", "case": CASE, "metric": "time", "value": 1.0, "unit": "s", "verdict": verdict} | fields))
+    given: dict[str, Any] = {"suite": "speed", "case": CASE, "metric": "time", "value": 1.0, "unit": "s"}
+    return Record(**(given | {"verdict": verdict} | fields))
+
+
+def filing(*records: Record) -> Script:
+    def script(job: Job, folder: RunFolder, progress: Progress) -> None:
+        for record in records:
+            folder.append_record(record)
+
+    return script
 
 
 @pytest.fixture
@@ -87,6 +104,7 @@ def test_a_run_without_failures_is_complete_and_fine(tmp_path: Path, scripted: S
     assert described["planned"] == PLANNED["planned"]
     assert described["left_out"] == PLANNED["left_out"]
     assert described["phases_s"] == {"speed": 1.235}
+    assert described["limit_s"] == 55.0
     assert described["command"] == ["gradgauge", *sys.argv[1:]]
     assert read_json(outcome.folder.benchmark_json)["benchmarks"] == [ENTRY]
     assert (tmp_path / "results" / "runs" / "latest").resolve() == outcome.folder.path.resolve()
@@ -94,13 +112,15 @@ def test_a_run_without_failures_is_complete_and_fine(tmp_path: Path, scripted: S
     assert given["midway"]["metrics"] == PLANNED["metrics"]
 
 
-def test_the_worker_gets_the_request_as_a_job(tmp_path: Path, scripted: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_worker_gets_the_request_as_a_job(
+    tmp_path: Path, scripted: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
     given = scripted(lambda *_: None)
     monkeypatch.chdir(tmp_path)
     run(tmp_path, implementations=(Path("mine"),), only_mine=True, threads=1)
     job = given["job"]
     assert job.implementations == (str(tmp_path / "mine"),)
-    assert (job.only_mine, job.threads, job.seed, job.deadline_s) == (True, 1, 3, 55.0)
+    assert (job.only_mine, job.threads, job.seed, job.limit_s) == (True, 1, 3, 55.0)
     assert (given["timeout_s"], given["cache"]) == (5.0, None)
     assert Path(job.run) == given["folder"].path.resolve()
 
@@ -126,7 +146,7 @@ def test_scratch_files_are_gone_when_a_run_ends(tmp_path: Path, scripted: Script
 @pytest.mark.parametrize("verdict", [Verdict.FAIL, Verdict.CRASHED])
 def test_each_failure_makes_status_1_and_names_the_case(tmp_path: Path, scripted: Scripted, verdict: Verdict) -> None:
     failure = measured(verdict, value=None, detail="it broke", labels={"input": "a"})
-    scripted(lambda job, folder, progress: [folder.append_record(measured()), folder.append_record(failure)] and None)
+    scripted(filing(measured(), failure))
     outcome = run(tmp_path)
     assert outcome.status == 1
     case = "relu · reference · eager · forward · cpu · float32 · 8x8 · contiguous"
@@ -136,17 +156,13 @@ def test_each_failure_makes_status_1_and_names_the_case(tmp_path: Path, scripted
 
 @pytest.mark.parametrize("verdict", [Verdict.EXPECTED_FAIL, Verdict.NOISY, Verdict.PASS, Verdict.UNSUPPORTED])
 def test_what_is_no_failure_makes_no_problem(tmp_path: Path, scripted: Scripted, verdict: Verdict) -> None:
-    scripted(lambda job, folder, progress: [folder.append_record(measured()), folder.append_record(measured(verdict))] and None)
+    scripted(filing(measured(), measured(verdict)))
     assert run(tmp_path).status == 0
 
 
 @pytest.mark.parametrize("verdicts", [(), (Verdict.UNAVAILABLE,), (Verdict.NOT_APPLICABLE, Verdict.UNSUPPORTED)])
 def test_nothing_measured_is_never_green(tmp_path: Path, scripted: Scripted, verdicts: tuple[Verdict, ...]) -> None:
-    def script(job: Job, folder: RunFolder, progress: Progress) -> None:
-        for verdict in verdicts:
-            folder.append_record(measured(verdict, value=None, case=a_case(pass_="")))
-
-    scripted(script)
+    scripted(filing(*(measured(verdict, value=None, case=a_case(pass_="")) for verdict in verdicts)))
     outcome = run(tmp_path)
     assert (outcome.status, outcome.problems) == (1, ("nothing was measured",))
     assert not outcome.folder.benchmark_json.exists()

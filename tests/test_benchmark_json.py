@@ -12,10 +12,26 @@ from tests.fakes import python, read_json
 
 def entry(name: str, *rounds_s: float) -> dict[str, Any]:
     mean = sum(rounds_s) / len(rounds_s)
-    stats = dict.fromkeys(("iqr", "q1", "q3", "iqr_outliers", "stddev_outliers", "ld15iqr", "hd15iqr", "stddev"), 0.0)
+    stats: dict[str, Any] = dict.fromkeys(
+        ("iqr", "q1", "q3", "iqr_outliers", "stddev_outliers", "ld15iqr", "hd15iqr", "stddev"), 0.0
+    )
     stats |= {"min": min(rounds_s), "max": max(rounds_s), "mean": mean, "median": mean, "ops": 1 / mean}
-    stats |= {"rounds": len(rounds_s), "total": sum(rounds_s), "iterations": 3, "data": list(rounds_s), "outliers": "0;0"}
-    keys = {"group": "g", "name": name, "fullname": name, "params": None, "param": name, "extra_info": {}, "options": {}}
+    stats |= {
+        "rounds": len(rounds_s),
+        "total": sum(rounds_s),
+        "iterations": 3,
+        "data": list(rounds_s),
+        "outliers": "0;0",
+    }
+    keys: dict[str, Any] = {
+        "group": "g",
+        "name": name,
+        "fullname": name,
+        "params": None,
+        "param": name,
+        "extra_info": {},
+        "options": {},
+    }
     return {**keys, "stats": stats}
 
 

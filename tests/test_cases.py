@@ -55,6 +55,12 @@ def test_a_block_leaves_out_implementation_and_mode_and_nothing_else() -> None:
         assert a_case(**{axis: "other"}).block != CASE.block
 
 
+def test_the_same_tensors_serve_every_pass_of_a_block() -> None:
+    assert a_case(implementation="where", mode="compiled", pass_="backward").tensors == CASE.tensors
+    for axis in ("function", "device", "dtype", "shape", "layout"):
+        assert a_case(**{axis: "other"}).tensors != CASE.tensors
+
+
 def test_json_says_pass_and_null_for_a_blank_axis_and_reads_back() -> None:
     case = a_case(shape="", layout="")
     keys = case.to_json()

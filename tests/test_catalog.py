@@ -27,7 +27,9 @@ def test_an_installed_package_carries_its_own_folders(tmp_path: Path, monkeypatc
 
 
 def test_a_technique_carries_the_first_line_of_its_docstring(tmp_path: Path) -> None:
-    root = write_function(tmp_path, silent="from gradgauge.model import Implementation\nIMPLEMENTATION = Implementation(abs)")
+    root = write_function(
+        tmp_path, silent="from gradgauge.model import Implementation\nIMPLEMENTATION = Implementation(abs)"
+    )
     entry = load([root]).functions["twice"]
     assert entry.implementations["reference"].summary == "Twice, by PyTorch."
     assert entry.implementations["silent"].summary == ""

@@ -6,13 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from gradgauge import __version__, cli
 from gradgauge.bench import Interrupted, Outcome, Request
 from gradgauge.cli import main
+from gradgauge.grid import PRESETS
 from gradgauge.runs import RunFolder
 from gradgauge.supervisor import Refused, WorkerLost
-from tests.fakes import REFERENCE_PY, python, write_function
+from tests.fakes import REFERENCE_PY, python, spying, write_function
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -29,7 +31,7 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp
     """Return a function that runs a command line here: its exit status, standard output and standard error."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "250")
-    monkeypatch.setattr(cli, "out", cli.Console(highlight=False, width=250))
+    monkeypatch.setattr(cli, "out", Console(highlight=False, width=250))
 
     def command(*arguments: str | Path) -> tuple[int, str, str]:
         with pytest.raises(SystemExit) as caught:
@@ -63,7 +65,10 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[Request]:
     [
         (["--function", "gelu"], ["'gelu'", "multiply, relu, ternary_activation"]),
         (["--implementation", "wher"], ["'wher'", "custom_function", "where"]),
-        (["--function", "multiply", "--implementation", "where"], ["'where'", "custom_function, lean_function, reference"]),
+        (
+            ["--function", "multiply", "--implementation", "where"],
+            ["'where'", "custom_function, lean_function, reference"],
+        ),
         (["--dtype", "int32"], ["--dtype 'int32'", "float64, float32, bfloat16, float16"]),
         (["--shape", "4xx4"], ["--shape '4xx4'", "1024x1024,1024", "scalar"]),
         (["--shape", ""], ["--shape ''", "1024x1024"]),
@@ -76,6 +81,9 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[Request]:
         (["--timeout", "-3"], ["--timeout -3"]),
         (["--timeout", "nan"], ["--timeout nan"]),
         (["--timeout", "soon"], ["--timeout", "'soon'"]),
+        (["--limit", "0"], ["--limit 0", "above 0 seconds"]),
+        (["--limit", "nan"], ["--limit nan", "above 0 seconds"]),
+        (["--limit", "never"], ["--limit 'never'", "a number of seconds nor none"]),
         (["--threads", "0"], ["--threads 0", "at least 1"]),
         (["--implementations", "no/such"], ["--implementations no/such: no such folder"]),
         (["--implementations", "empty"], ["--implementations empty: holds no function folder"]),
@@ -133,12 +141,28 @@ def test_the_options_become_the_request(run: Run, asked: list[Request], tmp_path
     mine = write_function(tmp_path / "mine")
     chosen = ["--function", "relu", "--function", "twice", "--dtype", "float16", "--mode", "eager", "--pass", "forward"]
     more = ["--shape", "8x8", "--layout", "strided", "--suite", "speed", "--device", "cpu", "--implementation", "where"]
-    rest = ["--preset", "quick", "--timeout", "7", "--threads", "1", "--seed", "5", "--fresh-cache", "--results", "here"]
+    rest = [
+        "--preset",
+        "quick",
+        "--timeout",
+        "7",
+        "--threads",
+        "1",
+        "--seed",
+        "5",
+        "--fresh-cache",
+        "--results",
+        "here",
+    ]
     status, _, err = run("bench", *chosen, *more, *rest, "--implementations", mine)
     assert (status, err) == (0, "")
     (request,) = asked
     assert request.selection.functions == ("relu", "twice")
-    assert (request.selection.dtypes, request.selection.modes, request.selection.passes) == (("float16",), ("eager",), ("forward",))
+    assert (request.selection.dtypes, request.selection.modes, request.selection.passes) == (
+        ("float16",),
+        ("eager",),
+        ("forward",),
+    )
     assert (request.selection.shapes, request.selection.layouts) == (("8x8",), ("strided",))
     assert (request.selection.suites, request.selection.devices) == (("speed",), ("cpu",))
     assert request.selection.implementations == ("where",)
@@ -152,6 +176,22 @@ def test_without_options_the_standard_preset_measures_everything(run: Run, asked
     assert request.preset == "standard"
     assert not any(getattr(request.selection, axis) for axis in request.selection.__dataclass_fields__)
     assert request.results == Path("results")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "limit_s"),
+    [
+        (["--preset", "quick"], PRESETS["quick"]),
+        (["--preset", "full"], None),
+        (["--limit", "7.5"], 7.5),
+        (["--preset", "quick", "--limit", "none"], None),
+    ],
+)
+def test_the_limit_is_the_presets_unless_it_is_given(
+    run: Run, asked: list[Request], arguments: list[str], limit_s: float | None
+) -> None:
+    assert run("bench", *arguments)[0] == 0
+    assert asked[0].limit_s == limit_s
 
 
 # --- how it ends ----------------------------------------------------------------------------------------------------
@@ -215,7 +255,15 @@ def test_the_version(run: Run) -> None:
 def test_list_shows_every_implementation_with_convention(run: Run) -> None:
     status, out, err = run("list")
     assert (status, err) == (0, "")
-    for word in ("multiply", "lean_function", "masked_function", "native", "published", "0 at x = 0", "Expected to fail"):
+    for word in (
+        "multiply",
+        "lean_function",
+        "masked_function",
+        "native",
+        "published",
+        "0 at x = 0",
+        "Expected to fail",
+    ):
         assert word in out
 
 
@@ -255,9 +303,8 @@ def test_show_names_the_functions_that_there_are(run: Run) -> None:
 
 def test_report_writes_the_page_and_prints_where(run: Run, folder: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[Any] = []
-    monkeypatch.setattr(
-        "gradgauge.report.write_report", lambda found, output: given.append((found.path, output)) or Path("page.html")
-    )
+    write = spying(given, lambda found, output: (found.path, output), lambda found, output: output)
+    monkeypatch.setattr("gradgauge.report.write_report", write)
     folder.write_description({})
     assert run("report", folder.path, "--output", "page.html") == (0, "page.html\n", "")
     assert given == [(folder.path.resolve(), Path("page.html"))]

@@ -3,7 +3,6 @@ from __future__ import annotations
 import math
 
 import pytest
-import torch
 
 from gradgauge.catalog import Catalog
 from gradgauge.curves import FAR, OTHERS_AT, curves_of

@@ -27,7 +27,9 @@ def test_what_is_expected_to_fail_says_why(catalog: Catalog) -> None:
 
 def test_a_mode_is_available_when_one_device_has_it(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
     reasons = {"cpu": "no compiler", "cuda:0": ""}
-    monkeypatch.setattr("gradgauge.description.unavailable_reason", lambda implementation, mode, device: reasons[device])
+    monkeypatch.setattr(
+        "gradgauge.description.unavailable_reason", lambda implementation, mode, device: reasons[device]
+    )
 
     def modes(*chosen: str) -> dict[str, dict[str, object]]:
         described = describe_catalog(catalog, chosen)["functions"]["relu"]["implementations"]["where"]["modes"]

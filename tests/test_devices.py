@@ -5,7 +5,6 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from gradgauge import devices
 from gradgauge.devices import UnknownDevice, available_devices, choose_devices, synchronize, unavailable_reason
 from gradgauge.model import Implementation
 
@@ -86,7 +85,7 @@ def test_what_cannot_run_says_why(requires: tuple[str, ...], device: str, reason
 @pytest.fixture
 def nothing_on_the_path(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CXX", raising=False)
-    monkeypatch.setattr(devices.shutil, "which", lambda name: None)
+    monkeypatch.setattr("shutil.which", lambda name: None)
 
 
 @pytest.mark.usefixtures("nothing_on_the_path")
@@ -101,11 +100,13 @@ def test_without_a_compiler_only_what_compiles_is_unavailable() -> None:
 def test_the_compiler_that_cxx_names_is_the_one_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CXX", "my-g++")
     assert "none of my-g++ is on the PATH" in unavailable_reason(Implementation(abs), "compiled", "cpu")
-    monkeypatch.setattr(devices.shutil, "which", lambda name: name if name == "my-g++" else None)
+    monkeypatch.setattr("shutil.which", lambda name: name if name == "my-g++" else None)
     assert unavailable_reason(Implementation(abs), "compiled", "cpu") == ""
 
 
-@pytest.mark.parametrize(("found", "reason"), [(None, "torch.compile on cuda needs triton, not installed"), (object(), "")])
+@pytest.mark.parametrize(
+    ("found", "reason"), [(None, "torch.compile on cuda needs triton, not installed"), (object(), "")]
+)
 def test_compiling_on_cuda_needs_triton(monkeypatch: pytest.MonkeyPatch, found: object, reason: str) -> None:
-    monkeypatch.setattr(devices.importlib.util, "find_spec", lambda name: found)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: found)
     assert unavailable_reason(Implementation(abs), "compiled", "cuda:0") == reason

@@ -16,10 +16,24 @@ from gradgauge.environment import describe_environment
 def test_every_key_is_there_and_all_of_it_is_strict_json() -> None:
     described = describe_environment(("cpu",), fresh_cache=False)
     assert set(described) == {
-        "machine", "accelerators", "python", "gradgauge", "packages", "torch", "compile_cache", "variables", "git",
+        "machine",
+        "accelerators",
+        "python",
+        "gradgauge",
+        "packages",
+        "torch",
+        "compile_cache",
+        "variables",
+        "git",
     }
     assert set(described["machine"]) == {
-        "system", "cpu", "logical_cores", "usable_cores", "governor", "ram_bytes", "load_average",
+        "system",
+        "cpu",
+        "logical_cores",
+        "usable_cores",
+        "governor",
+        "ram_bytes",
+        "load_average",
     }
     assert described["accelerators"] == []
     assert described["gradgauge"] == __version__
@@ -31,9 +45,9 @@ def test_every_key_is_there_and_all_of_it_is_strict_json() -> None:
 
 def test_what_the_machine_does_not_tell_is_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(environment, "_read", lambda path: "")
-    monkeypatch.setattr(environment.platform, "processor", lambda: "")
-    monkeypatch.delattr(environment.os, "sched_getaffinity", raising=False)
-    monkeypatch.delattr(environment.os, "getloadavg", raising=False)
+    monkeypatch.setattr("platform.processor", lambda: "")
+    monkeypatch.delattr("os.sched_getaffinity", raising=False)
+    monkeypatch.delattr("os.getloadavg", raising=False)
     monkeypatch.chdir(tmp_path)
     described = describe_environment(("cpu",), fresh_cache=False)
     for key in ("cpu", "governor", "ram_bytes", "usable_cores", "load_average"):
@@ -43,7 +57,10 @@ def test_what_the_machine_does_not_tell_is_none(monkeypatch: pytest.MonkeyPatch,
 
 
 def test_the_processor_and_its_memory_are_read_from_the_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
-    files = {"/proc/cpuinfo": "vendor: x\nmodel name\t: Best CPU\n", "/proc/meminfo": "MemTotal:   2048 kB\nMemFree: 1 kB\n"}
+    files = {
+        "/proc/cpuinfo": "vendor: x\nmodel name\t: Best CPU\n",
+        "/proc/meminfo": "MemTotal:   2048 kB\nMemFree: 1 kB\n",
+    }
     monkeypatch.setattr(environment, "_read", lambda path: files.get(path, ""))
     machine = describe_environment(("cpu",), fresh_cache=True)["machine"]
     assert (machine["cpu"], machine["ram_bytes"]) == ("Best CPU", 2048 * 1024)
@@ -107,5 +124,5 @@ def test_a_command_that_is_missing_fails_or_hangs_tells_nothing(monkeypatch: pyt
     def hang(*_: object, **__: object) -> None:
         raise subprocess.TimeoutExpired("x", 10)
 
-    monkeypatch.setattr(environment.subprocess, "run", hang)
+    monkeypatch.setattr("subprocess.run", hang)
     assert environment._run("git", "--version") is None

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
-import time
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -27,46 +28,81 @@ def forgotten(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Note each time that compiled code is dropped, instead of dropping it."""
     told: list[str] = []
     monkeypatch.setattr(subject, "forget_compiled", lambda: told.append("forgotten"))
-    monkeypatch.setattr(subject.gc, "freeze", lambda: None)
+    monkeypatch.setattr("gc.freeze", lambda: None)
     return told
 
 
-def test_what_a_block_shares_is_built_once(forgotten: list[str]) -> None:
-    memory, built = BlockMemory(), []
-    for case in (CASE, a_case(implementation="where"), a_case(mode="compiled")):
-        assert memory.once("speed", case, "inputs", lambda: built.append(1) or "tensors") == "tensors"
-    assert memory.once("speed", CASE, "truths", lambda: "others") == "others"
+def builder(built: list[int], value: object = "tensors") -> Callable[[], Any]:
+    def build() -> object:
+        built.append(1)
+        return value
+
+    return build
+
+
+BLOCK_MATES = (CASE, a_case(implementation="where"), a_case(mode="compiled"))
+BACKWARD = a_case(pass_="backward")
+
+
+@pytest.mark.parametrize("suite", ["speed", "memory"])
+def test_what_a_block_shares_is_built_once(session: Session, forgotten: list[str], suite: str) -> None:
+    memory, built = BlockMemory(session), list[int]()
+    for case in BLOCK_MATES:
+        assert memory.once(suite, case, "inputs", builder(built)) == "tensors"
+    assert memory.once(suite, CASE, "truths", lambda: "others") == "others"
     assert built == [1]
     assert forgotten == ["forgotten"]
 
 
-@pytest.mark.parametrize("changes", [{"pass_": "backward"}, {"dtype": "float16"}, {"shape": "9"}, {"layout": "strided"}])
-def test_the_next_block_starts_from_nothing(forgotten: list[str], changes: dict[str, str]) -> None:
-    memory, built = BlockMemory(), []
+@pytest.mark.parametrize("suite", ["speed", "memory"])
+@pytest.mark.parametrize("changes", [{"dtype": "float16"}, {"shape": "9"}, {"layout": "strided"}])
+def test_other_tensors_start_from_nothing(
+    session: Session, forgotten: list[str], changes: dict[str, str], suite: str
+) -> None:
+    memory, built = BlockMemory(session), list[int]()
     for case in (CASE, a_case(**changes), CASE):
-        memory.once("speed", case, "inputs", lambda: built.append(1))
+        memory.once(suite, case, "inputs", builder(built))
     assert len(built) == len(forgotten) == 3
 
 
-def test_another_suite_has_blocks_of_its_own(forgotten: list[str]) -> None:
-    memory = BlockMemory()
+@pytest.mark.parametrize(("suite", "times"), [("speed", 2), ("memory", 1)])
+def test_each_pass_has_compiled_code_of_its_own_only_where_a_clock_is_read(
+    session: Session, forgotten: list[str], suite: str, times: int
+) -> None:
+    memory = BlockMemory(session)
+    for case in (CASE, BACKWARD):
+        memory.once(suite, case, "call", lambda: 1)
+    assert len(forgotten) == times
+
+
+def test_a_block_that_has_begun_is_known(session: Session, forgotten: list[str]) -> None:
+    memory = BlockMemory(session)
+    assert not memory.holds("speed", CASE)
+    memory.once("speed", CASE, "x", lambda: 1)
+    assert all(memory.holds("speed", case) for case in BLOCK_MATES)
+    assert not memory.holds("speed", BACKWARD)
+    assert not memory.holds("memory", CASE)
+
+
+def test_another_suite_has_blocks_of_its_own(session: Session, forgotten: list[str]) -> None:
+    memory = BlockMemory(session)
     assert memory.once("speed", CASE, "x", lambda: 1) == 1
     assert memory.once("memory", CASE, "x", lambda: 2) == 2
 
 
-def test_none_is_a_value_that_is_built_once(forgotten: list[str]) -> None:
-    memory, built = BlockMemory(), []
+def test_none_is_a_value_that_is_built_once(session: Session, forgotten: list[str]) -> None:
+    memory, built = BlockMemory(session), list[int]()
     for _ in range(2):
-        memory.once("speed", CASE, "x", lambda: built.append(1))
+        memory.once("speed", CASE, "x", builder(built, None))
     assert built == [1]
 
 
 @pytest.mark.usefixtures("forgotten")
-def test_an_accelerator_gives_its_cache_back_between_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_accelerator_gives_its_cache_back_between_blocks(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     emptied: list[int] = []
     monkeypatch.setattr(torch.accelerator, "is_available", lambda: True)
     monkeypatch.setattr(torch.accelerator, "empty_cache", lambda: emptied.append(1))
-    BlockMemory().once("speed", CASE, "x", lambda: 1)
+    BlockMemory(session).once("speed", CASE, "x", lambda: 1)
     assert emptied == [1]
 
 
@@ -75,13 +111,13 @@ def session(folder: RunFolder, catalog: Catalog) -> Session:
     session = Session(a_job(folder), folder)
     session.__dict__["catalog"] = catalog
     session.__dict__["devices"] = ("cpu",)
-    session.suites["speed"] = SUITE
+    session.suites |= {"speed": replace(SUITE, timed=True), "memory": SUITE}
     session.planned["speed"] = [CASE, a_case(implementation="where"), a_case(pass_="backward")]
     return session
 
 
 def a_gauge(session: Session, case: Case = CASE) -> Gauge:
-    return Gauge(session, "speed", case, BlockMemory())
+    return Gauge(session, "speed", case, BlockMemory(session))
 
 
 @pytest.mark.usefixtures("forgotten")
@@ -97,7 +133,7 @@ def test_a_gauge_gives_the_cases_function_call_and_block(session: Session, catal
 def test_a_compiled_call_is_the_same_object_all_through_a_block(
     session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(subject, "compile_call", lambda call: lambda x: call(x))
+    monkeypatch.setattr(subject, "compile_call", partial)  # a new object each time
     gauge = a_gauge(session)
     compiled = a_case(mode="compiled")
     assert gauge.call(compiled) is gauge.call(compiled)
@@ -118,8 +154,9 @@ def test_without_a_bound_a_block_gets_three_seconds(session: Session) -> None:
 def test_no_block_gets_more_than_the_deadline_leaves(
     session: Session, monkeypatch: pytest.MonkeyPatch, left_s: float, budget_s: float
 ) -> None:
-    monkeypatch.setattr(time, "time", lambda: 1000.0)
-    session.job = replace(session.job, started=900.0, deadline_s=100.0 + left_s)
+    monkeypatch.setattr("time.monotonic", lambda: 1000.0)
+    session.began = 900.0
+    session.job = replace(session.job, limit_s=100.0 + left_s)
     assert a_gauge(session).block_budget_s() == pytest.approx(budget_s)
 
 

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import pytest
 
 from gradgauge.cases import Case
-from gradgauge.grid import PRESETS, Selection, Suite, Sweep, by_block, layout_fits, left_out_by_preset, plan
+from gradgauge.grid import PRESETS, Selection, Suite, Sweep, layout_fits, left_out_by_preset, plan
 from gradgauge.records import Metric
 from tests.fakes import a_function, an_entry
 
@@ -45,10 +46,20 @@ def test_a_larger_preset_adds_shapes_and_takes_none_away() -> None:
 def test_the_cases_of_a_block_stand_side_by_side() -> None:
     cases = planned(a_suite(Sweep(("forward", "backward"), dtypes=("float32", "float16"))), "full")
     blocks = [case.block for case in cases]
-    changes = sum(first != second for first, second in zip(blocks, blocks[1:], strict=False))
-    assert changes == len(set(blocks)) - 1
-    assert by_block(reversed(cases)) != cases
-    assert set(by_block(reversed(cases))) == set(cases)
+    assert sum(first != second for first, second in pairwise(blocks)) == len(set(blocks)) - 1
+
+
+def test_where_eager_comes_first_cases_on_the_same_tensors_stand_side_by_side_in_each_mode() -> None:
+    suite = a_suite(Sweep(("forward", "backward"), dtypes=("float32", "float16")), eager_first=True)
+    keys = [(case.mode, case.tensors) for case in planned(suite, "full")]
+    assert sum(first != second for first, second in pairwise(keys)) == len(set(keys)) - 1
+
+
+def test_where_the_suite_asks_for_it_nothing_compiled_comes_before_what_is_eager() -> None:
+    modes = [case.mode for case in planned(a_suite(Sweep(("forward",)), eager_first=True), "standard")]
+    assert modes == sorted(modes, reverse=True)
+    assert set(modes) == {"eager", "compiled"}
+    assert set(planned(a_suite(Sweep(("forward",)), eager_first=True))) == set(planned())
 
 
 def test_functions_take_turns_smallest_shapes_first() -> None:
@@ -71,7 +82,7 @@ def test_a_case_that_two_sweeps_name_is_planned_once() -> None:
     ],
 )
 def test_what_the_user_chose_replaces_the_sweeps_own(axis: str, chosen: tuple[str, ...], key: str) -> None:
-    cases = planned(**{axis: chosen})
+    cases = plan(FORWARD, "quick", Selection(**{axis: chosen}), [ONE, TWO], ("cpu",))
     assert cases
     assert {getattr(case, key) for case in cases} == set(chosen)
 
@@ -136,7 +147,7 @@ def test_a_layout_fits_when_it_changes_at_least_one_input(
 
 def test_what_the_preset_leaves_out_is_told_by_mode_dtype_and_layout() -> None:
     lines = left_out_by_preset("speed", FORWARD, "quick", Selection(modes=("eager",)), [ONE], ("cpu",))
-    what = "speed · eager · float32 · contiguous: 4 cases (one 16, one 32)"
+    what = "speed · eager · float32 · contiguous: 4 cases at 16 · 32"
     assert lines == [{"what": what, "reason": "preset quick; --preset full measures it"}]
     assert left_out_by_preset("speed", FORWARD, "full", Selection(), [ONE], ("cpu",)) == []
 

@@ -12,9 +12,23 @@ from gradgauge.catalog import builtin_folder
 from tests.fakes import ROOT, python
 
 WITHOUT_TORCH = (
-    "gradgauge.cases", "gradgauge.model", "gradgauge.records", "gradgauge.statistics", "gradgauge.runs", "gradgauge.grid",
-    "gradgauge.job", "gradgauge.journal", "gradgauge.steps", "gradgauge.catalog", "gradgauge.loading",
-    "gradgauge.supervisor", "gradgauge.bench", "gradgauge.terminal", "gradgauge.cli", "gradgauge.plugin", "gradgauge.worker",
+    "gradgauge.cases",
+    "gradgauge.model",
+    "gradgauge.records",
+    "gradgauge.statistics",
+    "gradgauge.runs",
+    "gradgauge.grid",
+    "gradgauge.job",
+    "gradgauge.journal",
+    "gradgauge.steps",
+    "gradgauge.catalog",
+    "gradgauge.loading",
+    "gradgauge.supervisor",
+    "gradgauge.bench",
+    "gradgauge.terminal",
+    "gradgauge.cli",
+    "gradgauge.plugin",
+    "gradgauge.worker",
 )
 
 

@@ -40,7 +40,9 @@ def test_what_is_no_dtype_is_refused(name: str) -> None:
 @pytest.mark.parametrize(
     "changes", [{"implementation": "where"}, {"mode": "compiled"}, {"pass_": "backward"}, {"device": "cuda:0"}]
 )
-def test_every_case_of_a_block_and_every_device_sees_the_same_numbers(catalog: Catalog, changes: dict[str, str]) -> None:
+def test_every_case_of_a_block_and_every_device_sees_the_same_numbers(
+    catalog: Catalog, changes: dict[str, str]
+) -> None:
     entry = catalog.functions["relu"]
     (one,), (other,) = (random_inputs(case, entry, 0) for case in (a_case(), a_case(**changes)))
     assert torch.equal(one, other)
@@ -93,7 +95,9 @@ def test_a_function_of_two_inputs_gets_two_different_ones(catalog: Catalog) -> N
 
 
 def test_a_function_may_draw_its_own_inputs() -> None:
-    entry = an_entry(a_function(sample=lambda generator, shapes: tuple(torch.full(s, 3.0) for s in shapes)), reference=abs)
+    entry = an_entry(
+        a_function(sample=lambda generator, shapes: tuple(torch.full(s, 3.0) for s in shapes)), reference=abs
+    )
     (x,) = random_inputs(a_case(dtype="float16"), entry, 0)
     assert x.dtype == torch.float16
     assert (x == 3).all()

@@ -11,12 +11,13 @@ from torch import Tensor
 from gradgauge import measuring
 from gradgauge.catalog import Catalog
 from gradgauge.gauge import BlockMemory, Gauge
+from gradgauge.grid import Suite
 from gradgauge.measuring import file_rounds, subject_of, subjects_of, warm_peak
 from gradgauge.passes import Subject
+from gradgauge.runs import RunFolder
 from gradgauge.sampling import Samples
 from gradgauge.session import Session
 from tests.fakes import CASE, a_case, a_job
-from gradgauge.runs import RunFolder
 
 ROUNDS = (0.25, 0.5, 0.125, 0.25, 0.75)
 
@@ -27,7 +28,8 @@ def gauge(folder: RunFolder, catalog: Catalog, monkeypatch: pytest.MonkeyPatch) 
     session = Session(a_job(folder), folder)
     session.__dict__["catalog"] = catalog
     session.planned["speed"] = [CASE, a_case(implementation="where")]
-    return Gauge(session, "speed", CASE, BlockMemory())
+    session.suites["speed"] = Suite("How fast?", (), {}, timed=True)
+    return Gauge(session, "speed", CASE, BlockMemory(session))
 
 
 @pytest.fixture
@@ -94,7 +96,9 @@ def test_a_peak_is_taken_warm(monkeypatch: pytest.MonkeyPatch) -> None:
     assert calls == ["call", "call", "peak cpu", "call"]
 
 
-@pytest.mark.parametrize(("pass_", "each"), [("inference", 4), ("forward", 4), ("backward", 4), ("forward_backward", 8)])
+@pytest.mark.parametrize(
+    ("pass_", "each"), [("inference", 4), ("forward", 4), ("backward", 4), ("forward_backward", 8)]
+)
 def test_the_peak_of_a_pass_counts_its_own_outputs_and_not_what_was_prepared(pass_: str, each: int) -> None:
     elements = 2**14
     x = torch.ones(elements, requires_grad=True)

@@ -10,7 +10,7 @@ from torch import Tensor
 from gradgauge.catalog import Catalog, FunctionEntry
 from gradgauge.model import Kink, kink_at
 from gradgauge.oracle import Truth, tell_truth
-from tests.fakes import a_function, an_entry
+from tests.fakes import a_function, an_entry, spying
 
 NAN = math.nan
 
@@ -28,7 +28,7 @@ RELU = an_entry(a_function(kinks=(kink_at(0.0, 0.0, 1.0),)), reference=lambda x:
 
 def test_the_reference_runs_in_float64_on_the_upcast_inputs() -> None:
     seen: list[torch.dtype] = []
-    entry = an_entry(reference=lambda x: seen.append(x.dtype) or x / 3)  # type: ignore[func-returns-value]
+    entry = an_entry(reference=spying(seen, lambda x: x.dtype, lambda x: x / 3))
     x = torch.tensor([0.1], dtype=torch.float16)
     truth = truth_of(entry, x)
     assert seen == [torch.float64]

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from gradgauge.cases import PASSES
 from gradgauge.passes import BATCH_BYTES, Subject, clear_gradients, pass_of
-from tests.fakes import a_case
+from tests.fakes import a_case, one, spying, twice
 
 WITH_BACKWARD = ("backward", "forward_backward")
 
@@ -26,15 +26,17 @@ def run(subject: Subject, iterations: int) -> None:
 
 @pytest.mark.parametrize("pass_", PASSES)
 def test_each_iteration_is_one_call(pass_: str) -> None:
-    calls = []
-    run(a_subject(pass_, lambda x: calls.append(x) or 2 * x), 5)
+    calls: list[int] = []
+    run(a_subject(pass_, spying(calls, one, twice)), 5)
     assert len(calls) == 5
 
 
-@pytest.mark.parametrize(("pass_", "timed"), [("inference", 5), ("forward", 5), ("backward", 0), ("forward_backward", 5)])
+@pytest.mark.parametrize(
+    ("pass_", "timed"), [("inference", 5), ("forward", 5), ("backward", 0), ("forward_backward", 5)]
+)
 def test_only_the_backward_pass_builds_its_graphs_before_the_timed_region(pass_: str, timed: int) -> None:
-    calls = []
-    pass_in_hand = pass_of(a_subject(pass_, lambda x: calls.append(x) or 2 * x))
+    calls: list[int] = []
+    pass_in_hand = pass_of(a_subject(pass_, spying(calls, one, twice)))
     batch = pass_in_hand.prepare(5)
     before = len(calls)
     pass_in_hand.run(batch)
@@ -79,8 +81,13 @@ def test_a_gradient_left_over_is_cleared_before_each_backward_and_after(pass_: s
 def test_every_backward_runs_and_brings_every_input_its_gradient(pass_: str) -> None:
     gradients: list[list[float]] = []
     subject = a_subject(pass_, lambda a, b: a * (3 * b), (3,), (3,))
+
+    def note(leaf: Tensor) -> None:
+        assert leaf.grad is not None
+        gradients.append(leaf.grad.tolist())
+
     for tensor in subject.inputs:
-        tensor.register_post_accumulate_grad_hook(lambda leaf: gradients.append(leaf.grad.tolist()))  # type: ignore[union-attr]
+        tensor.register_post_accumulate_grad_hook(note)  # type: ignore[no-untyped-call]
     run(subject, 2)
     assert gradients == [[6.0] * 3] * 4
     assert all(tensor.grad is None for tensor in subject.inputs)
@@ -124,6 +131,7 @@ def test_a_backward_that_writes_into_its_cotangent_harms_nobody(pass_: str) -> N
 
 def test_a_pass_that_keeps_graphs_takes_no_more_iterations_than_memory_allows() -> None:
     large = torch.ones(2**20)  # 4 MiB of float32
+
     def most(pass_: str) -> int:
         return pass_of(Subject(a_case(pass_=pass_), torch.relu, (large,), (large,))).most_iterations
 

@@ -19,7 +19,8 @@ from gradgauge.records import Metric
 
 FIRST = Metric("first", "s", "lower", exact=True)
 SECOND = Metric("second", "byte", "lower", exact=True)
-SUITE = Suite("Does it?", (FIRST, SECOND), {{name: (Sweep(("forward",), modes=("eager",)),) for name in ("quick", "full")}}, order={order})
+SWEEPS = {{name: (Sweep(("forward",), modes=("eager",)),) for name in ("quick", "full")}}
+SUITE = Suite("Does it?", (FIRST, SECOND), SWEEPS, order={order})
 
 def test_it(gauge):
     {body}
@@ -51,7 +52,8 @@ def items(measured: Measured) -> list[tuple[str, str]]:
 def test_what_a_suite_records_is_filed_and_the_case_is_done(run: Run) -> None:
     measured = run({"one": "gauge.record(FIRST, 1.5, 'measured'); gauge.record(SECOND, 2, 'measured')"})
     assert [(line["metric"], line["value"], line["suite"]) for line in measured.records] == [
-        ("first", 1.5, "one"), ("second", 2, "one"),
+        ("first", 1.5, "one"),
+        ("second", 2, "one"),
     ]
     assert items(measured) == [("one", "done")]
     assert measured.status == 0
@@ -69,8 +71,8 @@ def test_a_suite_that_raises_files_a_fail_record_and_the_rest_runs(run: Run) -> 
 
 def test_records_stay_unique_where_a_suite_raises_after_its_first_metric(run: Run) -> None:
     measured = run({"bad": "gauge.record(FIRST, 1.0, 'measured'); raise RuntimeError('late')"})
-    assert any(line["verdict"] == "fail" for line in measured.records)
     keys = [(line["metric"], str(line["labels"])) for line in measured.records]
+    assert {line["verdict"] for line in measured.records} == {"measured", "fail"}
     assert len(set(keys)) == len(keys) == 2
 
 
@@ -94,7 +96,7 @@ def test_suites_run_in_their_order_and_not_in_that_of_their_names(run: Run) -> N
 
 
 def test_what_the_deadline_does_not_leave_time_for_is_left_out(run: Run) -> None:
-    measured = run({"one": "gauge.record(FIRST, 1.0, 'measured')"}, started=0.0, deadline_s=1.0)
+    measured = run({"one": "gauge.record(FIRST, 1.0, 'measured')"}, limit_s=1.0, spent_s=2.0)
     assert measured.records == []
     assert items(measured) == [("one", "left out")]
 
@@ -108,6 +110,13 @@ def test_a_test_of_a_suite_without_gauge_is_not_multiplied(run: Run) -> None:
     measured = run({"one": "gauge.record(FIRST, 1.0, 'measured')\n\ndef test_plain():\n    assert True"})
     assert len(measured.records) == 1
     assert measured.status == 0
+
+
+def test_a_failing_test_of_a_suite_without_gauge_does_not_end_the_session(run: Run) -> None:
+    body = "gauge.record(FIRST, 1.0, 'measured')"
+    measured = run({"one": f"{body}\n\ndef test_plain():\n    assert 1 == 2", "two": body})
+    assert [line["suite"] for line in measured.records] == ["one", "two"]
+    assert measured.status == 1
 
 
 def test_a_disagreement_says_every_detail_on_its_own_line() -> None:

@@ -9,12 +9,37 @@ import pytest
 from gradgauge.records import AVAILABILITY, Metric, Record, Series, Verdict, dump_line
 from tests.fakes import CASE, a_case
 
-KEYS = ["run", "suite", "function", "implementation", "mode", "pass", "device", "dtype", "shape", "layout", "labels", "metric", "value", "unit", "low", "high", "samples", "verdict", "detail"]
+KEYS = [
+    "run",
+    "suite",
+    "function",
+    "implementation",
+    "mode",
+    "pass",
+    "device",
+    "dtype",
+    "shape",
+    "layout",
+    "labels",
+    "metric",
+    "value",
+    "unit",
+    "low",
+    "high",
+    "samples",
+    "verdict",
+    "detail",
+]
 
 
 def a_record(**fields: Any) -> Record:
     given: dict[str, Any] = {
-        "suite": "speed", "case": CASE, "metric": "time", "value": 1.5, "unit": "s", "verdict": Verdict.MEASURED,
+        "suite": "speed",
+        "case": CASE,
+        "metric": "time",
+        "value": 1.5,
+        "unit": "s",
+        "verdict": Verdict.MEASURED,
     }
     return Record(**(given | fields))
 
@@ -55,7 +80,15 @@ def test_only_fail_and_crashed_fail_a_run(verdict: Verdict) -> None:
 
 def test_the_verdicts_are_those_of_the_schema() -> None:
     assert {str(verdict) for verdict in Verdict} == {
-        "measured", "pass", "fail", "expected-fail", "noisy", "crashed", "unavailable", "unsupported", "not-applicable",
+        "measured",
+        "pass",
+        "fail",
+        "expected-fail",
+        "noisy",
+        "crashed",
+        "unavailable",
+        "unsupported",
+        "not-applicable",
     }
 
 

@@ -76,7 +76,7 @@ def test_a_description_with_nan_is_refused_and_the_old_one_stands(folder: RunFol
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("{", "run.json: not JSON"),
+        ("{", r"run\.json: not JSON"),
         ("[]", "schema_version None, this gradgauge reads 1"),
         ('{"schema_version": 99}', "schema_version 99, this gradgauge reads 1"),
     ],
@@ -88,7 +88,7 @@ def test_a_description_that_is_not_ours_is_refused(folder: RunFolder, text: str,
 
 
 def test_opening_what_is_no_run_names_the_path(tmp_path: Path) -> None:
-    with pytest.raises(UnreadableRun, match="is not a run folder: it has no run.json"):
+    with pytest.raises(UnreadableRun, match=r"is not a run folder: it has no run\.json"):
         RunFolder.open(tmp_path)
 
 

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import gc
-from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -16,7 +15,7 @@ from gradgauge.compilation import compile_call, forget_compiled
 from gradgauge.passes import Subject
 from gradgauge.records import Verdict
 from gradgauge.sampling import FEWEST_ROUNDS, MOST_ROUNDS, ROUND_S, WARM_UP_CALLS, Samples, measure_block
-from tests.fakes import FakeClock, a_case
+from tests.fakes import FakeClock, a_case, spying
 
 X = torch.ones(4)
 
@@ -28,7 +27,9 @@ class Block:
         self.called: list[str] = []
         self.steps: list[tuple[str, str]] = []
         self.cases = {name: a_case(implementation=name) for name in costs}
-        self.subjects = [Subject(self.cases[name], self._call(name, cost, clock), (X,), (X,)) for name, cost in costs.items()]
+        self.subjects = [
+            Subject(self.cases[name], self._call(name, cost, clock), (X,), (X,)) for name, cost in costs.items()
+        ]
 
     def _call(self, name: str, cost: float | Callable[[int], float], clock: FakeClock) -> Callable[[Tensor], Tensor]:
         def call(x: Tensor) -> Tensor:
@@ -152,7 +153,12 @@ def fails_at(call: int) -> Callable[[int], float]:
 
 @pytest.mark.parametrize(
     ("call", "doing"),
-    [(0, "warm-up"), (WARM_UP_CALLS, "calibration"), (WARM_UP_CALLS + 1, "timed round"), (WARM_UP_CALLS + 4, "timed round")],
+    [
+        (0, "warm-up"),
+        (WARM_UP_CALLS, "calibration"),
+        (WARM_UP_CALLS + 1, "timed round"),
+        (WARM_UP_CALLS + 4, "timed round"),
+    ],
 )
 def test_one_that_raises_drops_out_alone_and_says_where(call: int, doing: str) -> None:
     clock = FakeClock()
@@ -175,7 +181,7 @@ def test_where_all_raise_there_are_no_samples_and_no_endless_loop() -> None:
 def test_the_garbage_collector_rests_within_a_round_and_is_left_as_it_was() -> None:
     clock = FakeClock()
     seen: list[bool] = []
-    block = Block(clock, a=lambda calls: seen.append(gc.isenabled()) or 0.5)  # type: ignore[func-returns-value]
+    block = Block(clock, a=spying(seen, lambda _: gc.isenabled(), lambda _: 0.5))
     assert gc.isenabled()
     block.measure(clock)
     assert seen == [True] * WARM_UP_CALLS + [False] * (FEWEST_ROUNDS + 1)
@@ -193,7 +199,7 @@ def test_the_garbage_collector_rests_within_a_round_and_is_left_as_it_was() -> N
 def test_code_that_compiles_to_nothing_is_unsupported() -> None:
     forget_compiled()
     clock = FakeClock(tick_s=1.0)
-    by_hand = torch.compiler.disable(lambda x: x * 2)
+    by_hand = torch.compiler.disable(lambda x: x * 2)  # type: ignore[no-untyped-call]
     call = compile_call(lambda x: by_hand(x))  # noqa: PLW0108  (compiling what is disabled compiles it after all)
     case = a_case(mode="compiled", pass_="forward")
     outcome = measure_block([Subject(case, call, (X,), (X,))], 0.0, clock, lambda *_: None)[case]

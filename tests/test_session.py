@@ -1,25 +1,24 @@
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import pytest
 
-from gradgauge import devices
 from gradgauge.cases import MODES
 from gradgauge.devices import UnknownDevice
 from gradgauge.grid import Suite, Sweep
-from gradgauge.journal import JournalReader, Pulse
-from gradgauge.journal import Journal
+from gradgauge.journal import Journal, JournalReader, Pulse
 from gradgauge.records import Metric, Record, Series, Verdict
 from gradgauge.runs import RunFolder
 from gradgauge.session import Session, UnfitShape
 from gradgauge.steps import CaseStep, LoadStep
 from tests.fakes import CASE, REFERENCE_PY, ROOT, a_case, a_job, write_function
 
-SUITE = Suite("How fast?", (Metric("time", "s", "lower", exact=False),), {
-    preset: (Sweep(("forward",)),) for preset in ("quick", "full")
-})
+SUITE = Suite(
+    "How fast?",
+    (Metric("time", "s", "lower", exact=False),),
+    {preset: (Sweep(("forward",)),) for preset in ("quick", "full")},
+)
 RELU = {"functions": ("relu",), "devices": ("cpu",), "shapes": ("8x8",)}
 
 
@@ -60,7 +59,7 @@ def test_what_cannot_run_here_is_filed_once_with_its_reason_and_not_planned(
     folder: RunFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("CXX", raising=False)
-    monkeypatch.setattr(devices.shutil, "which", lambda name: None)
+    monkeypatch.setattr("shutil.which", lambda name: None)
     session = a_session(folder, {**RELU, "implementations": ("where",)})
     assert {case.mode for case in session.plan("speed", SUITE)} == {"eager"}
     (record,) = session.availability_records()
@@ -113,12 +112,15 @@ def test_results_go_into_the_folder_where_there_is_one(folder: RunFolder) -> Non
     assert len(folder.read_records()) == len(folder.read_series()) == 1
 
 
-def test_the_time_left_is_the_suites_share_of_the_presets(folder: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(time, "time", lambda: 1020.0)
-    session = a_session(folder, started=1000.0, deadline_s=100.0)
+def test_the_time_left_is_the_suites_share_of_the_limit_less_what_earlier_workers_spent(
+    folder: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("time.monotonic", lambda: 1020.0)
+    session = a_session(folder, limit_s=100.0, spent_s=5.0)
+    session.began = 1000.0
     session.suites |= {"speed": SUITE, "early": Suite("?", (), {}, until=0.5)}
-    assert session.remaining_s("speed") == pytest.approx(80.0)
-    assert session.remaining_s("early") == pytest.approx(30.0)
+    assert session.remaining_s("speed") == pytest.approx(75.0)
+    assert session.remaining_s("early") == pytest.approx(25.0)
     forever = a_session(folder)
     assert forever.remaining_s("speed") is None
 

@@ -23,13 +23,22 @@ JUDGED = ("value_max_ulp", "value_nonfinite", "gradient_max_ulp", "gradient_nonf
 def checked(tmp_path_factory: pytest.TempPathFactory) -> Measured:
     """Return the gradients suite's verdicts on the built-in functions and on what is known to be wrong, run eagerly."""
     folder = RunFolder.create(tmp_path_factory.mktemp("checked"))
-    chosen = {"suites": ("gradients",), "modes": ("eager",), "devices": ("cpu",), "shapes": ("48x48",), "dtypes": DTYPES}
+    chosen = {
+        "suites": ("gradients",),
+        "modes": ("eager",),
+        "devices": ("cpu",),
+        "shapes": ("48x48",),
+        "dtypes": DTYPES,
+    }
     return measure_here(folder, a_job(folder, chosen, implementations=(str(KNOWN_WRONG),)))
 
 
 # What each one must be caught by, and by nothing else: metric → what the detail says.
 CAUGHT: dict[str, dict[str, str]] = {
-    "sign_fault": {"gradient_max_ulp": "ulp, the budget is 0.5", "kink_slope": "lies outside the one-sided derivatives"},
+    "sign_fault": {
+        "gradient_max_ulp": "ulp, the budget is 0.5",
+        "kink_slope": "lies outside the one-sided derivatives",
+    },
     "one_percent_off": {"gradient_max_ulp": "ulp, the budget is 0.5"},
     "nan_to_zero": {"value_nonfinite": "elements, first at (nan): 0 where nan is right"},
     "nonfinite_gradient": {"gradient_nonfinite": "nan where"},
@@ -48,7 +57,9 @@ def test_every_known_wrong_implementation_has_its_line_here() -> None:
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", CAUGHT)
-def test_a_known_wrong_implementation_is_caught_by_exactly_its_metrics(checked: Measured, name: str, dtype: str) -> None:
+def test_a_known_wrong_implementation_is_caught_by_exactly_its_metrics(
+    checked: Measured, name: str, dtype: str
+) -> None:
     lines = [line for line in checked.records if line["implementation"] == name and line["dtype"] == dtype]
     failed = {line["metric"]: line["detail"] for line in lines if line["verdict"] == "fail"}
     assert set(failed) == set(CAUGHT[name])
@@ -94,7 +105,9 @@ def test_the_published_backward_is_expected_to_fail_in_both_gradient_metrics(che
 
 
 def test_a_convention_is_measured_and_told(checked: Measured) -> None:
-    slopes = {line["implementation"]: line["value"] for line in checked.find("kink_slope", function="relu", dtype="float32")}
+    slopes = {
+        line["implementation"]: line["value"] for line in checked.find("kink_slope", function="relu", dtype="float32")
+    }
     assert slopes["native"] == 0.0
     assert slopes["where"] == slopes["masked_function"] == slopes["reference"] == 1.0
 
@@ -122,7 +135,9 @@ def test_curves_are_drawn_once_for_each_implementation_and_input(checked: Measur
     drawn = [(line["function"], line["implementation"], line["series"], line["x_unit"]) for line in checked.series]
     assert len(drawn) == len(set(drawn))
     names = [*BUILT_IN, ("ternary_activation", "published")]
-    wanted = {(*pair, series, along) for pair in names for series in ("value", "gradient") for along in along_of(pair[0])}
+    wanted = {
+        (*pair, series, along) for pair in names for series in ("value", "gradient") for along in along_of(pair[0])
+    }
     assert wanted <= set(drawn)
     assert {line["dtype"] for line in checked.series} == {"float32"}
 
@@ -170,7 +185,9 @@ def test_an_expected_failure_of_what_is_not_judged_fails(folder: RunFolder, tmp_
 RAISING = "from gradgauge.model import Implementation\nIMPLEMENTATION = Implementation(call=lambda x: 1 / 0)\n"
 
 
-@pytest.mark.parametrize(("suite", "metric"), [("gradients", "value_max_ulp"), ("memory", "peak_bytes"), ("speed", "time")])
+@pytest.mark.parametrize(
+    ("suite", "metric"), [("gradients", "value_max_ulp"), ("memory", "peak_bytes"), ("speed", "time")]
+)
 def test_where_the_reference_raises_nothing_is_applicable(
     folder: RunFolder, tmp_path: Path, suite: str, metric: str
 ) -> None:
@@ -184,18 +201,30 @@ def test_where_the_reference_raises_nothing_is_applicable(
 @pytest.mark.parametrize("shape", ["0x3", "scalar"])
 def test_empty_and_0_d_tensors_behave_as_the_reference_does(folder: RunFolder, shape: str) -> None:
     chosen = {
-        "suites": ("gradients",), "modes": ("eager",), "devices": ("cpu",), "functions": ("relu", "ternary_activation"),
-        "shapes": (shape,), "dtypes": ("float32", "bfloat16"),
+        "suites": ("gradients",),
+        "modes": ("eager",),
+        "devices": ("cpu",),
+        "functions": ("relu", "ternary_activation"),
+        "shapes": (shape,),
+        "dtypes": ("float32", "bfloat16"),
     }
     measured = measure_here(folder, a_job(folder, chosen))
-    verdicts = {line["verdict"] for line in measured.records if line["metric"] in JUDGED and line["implementation"] != "published"}
+    verdicts = {
+        line["verdict"]
+        for line in measured.records
+        if line["metric"] in JUDGED and line["implementation"] != "published"
+    }
     assert verdicts == ({"not-applicable"} if shape == "0x3" else {"pass"})
 
 
 def test_an_expected_failure_that_no_element_can_show_is_no_failure(folder: RunFolder) -> None:
     chosen = {
-        "suites": ("gradients",), "modes": ("eager",), "devices": ("cpu",), "functions": ("ternary_activation",),
-        "implementations": ("published",), "shapes": ("0x3",),
+        "suites": ("gradients",),
+        "modes": ("eager",),
+        "devices": ("cpu",),
+        "functions": ("ternary_activation",),
+        "implementations": ("published",),
+        "shapes": ("0x3",),
     }
     measured = measure_here(folder, a_job(folder, chosen))
     assert measured.records
@@ -207,8 +236,12 @@ def test_an_expected_failure_that_no_element_can_show_is_no_failure(folder: RunF
 
 def test_memory_has_a_peak_for_each_pass_and_what_forward_saves(folder: RunFolder) -> None:
     chosen = {
-        "suites": ("memory",), "modes": ("eager",), "devices": ("cpu",), "functions": ("relu",),
-        "implementations": ("masked_function", "where"), "shapes": ("64x64",),
+        "suites": ("memory",),
+        "modes": ("eager",),
+        "devices": ("cpu",),
+        "functions": ("relu",),
+        "implementations": ("masked_function", "where"),
+        "shapes": ("64x64",),
     }
     measured = measure_here(folder, a_job(folder, chosen))
     saved = {line["implementation"]: line["value"] for line in measured.find("saved_bytes", pass_="forward")}
@@ -227,7 +260,11 @@ def test_what_raises_fails_in_memory_and_speed_and_costs_only_itself(
     root = write_function(tmp_path / "mine", broken=RAISING)
     chosen = {"suites": ("memory", "speed"), "modes": ("eager",), "devices": ("cpu",), "shapes": ("8",)}
     measured = measure_here(folder, a_job(folder, chosen, implementations=(str(root),), only_mine=True))
-    broken = {(line["suite"], line["metric"], line["verdict"]) for line in measured.records if line["implementation"] == "broken"}
+    broken = {
+        (line["suite"], line["metric"], line["verdict"])
+        for line in measured.records
+        if line["implementation"] == "broken"
+    }
     assert broken == {("memory", "peak_bytes", "fail"), ("memory", "saved_bytes", "fail"), ("speed", "time", "fail")}
     assert {line["verdict"] for line in measured.records if line["implementation"] == "reference"} == {"measured"}
 
@@ -237,8 +274,13 @@ def test_speed_files_time_speedup_and_the_same_rounds_for_pytest_benchmark(
 ) -> None:
     monkeypatch.setattr(Gauge, "block_budget_s", lambda self: 0.0)
     chosen = {
-        "suites": ("speed",), "modes": ("eager",), "devices": ("cpu",), "functions": ("relu",), "implementations": ("where",),
-        "passes": ("forward", "backward"), "shapes": ("16x16",),
+        "suites": ("speed",),
+        "modes": ("eager",),
+        "devices": ("cpu",),
+        "functions": ("relu",),
+        "implementations": ("where",),
+        "passes": ("forward", "backward"),
+        "shapes": ("16x16",),
     }
     measured = measure_here(folder, a_job(folder, chosen))
     times, speedups = measured.find("time"), measured.find("speedup")
@@ -246,7 +288,10 @@ def test_speed_files_time_speedup_and_the_same_rounds_for_pytest_benchmark(
         (name, pass_) for name in ("reference", "where") for pass_ in ("forward", "backward")
     }
     assert {line["value"] for line in speedups if line["implementation"] == "reference"} == {1.0}
-    entries = {entry["param"]: entry for entry in (event["entry"] for event in measured.events if event["event"] == "benchmark")}
+    entries = {
+        entry["param"]: entry
+        for entry in (event["entry"] for event in measured.events if event["event"] == "benchmark")
+    }
     assert len(entries) == len(times) == len(speedups) == 4
     for line in times:
         (entry,) = [each for each in entries.values() if same_case(each["extra_info"], line)]
@@ -260,17 +305,26 @@ def same_case(info: dict[str, Any], line: Line) -> bool:
     return all(info[key] == line[key] for key in KEYS if key != "metric")
 
 
+# It raises under inference_mode alone, so that tensors can still be prepared with it.
+MOODY = """
+import torch
+from gradgauge.model import Implementation
+
+def call(x):
+    if torch.is_inference_mode_enabled():
+        raise RuntimeError("not now")
+    return 2 * x
+
+IMPLEMENTATION = Implementation(call=call)
+"""
+STEADY = "from gradgauge.model import Implementation\nIMPLEMENTATION = Implementation(call=lambda x: x + x)\n"
+
+
 def test_where_the_reference_cannot_be_timed_there_is_no_speedup(
     folder: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Gauge, "block_budget_s", lambda self: 0.0)
-    # It raises under inference_mode alone, so that tensors can still be prepared with it.
-    moody = "import torch\nfrom gradgauge.model import Implementation\n" + (
-        "def call(x):\n    if torch.is_inference_mode_enabled():\n        raise RuntimeError('not now')\n    return 2 * x\n"
-        "IMPLEMENTATION = Implementation(call=call)\n"
-    )
-    steady = "from gradgauge.model import Implementation\nIMPLEMENTATION = Implementation(call=lambda x: x + x)\n"
-    root = write_function(tmp_path / "mine", reference=moody, steady=steady)
+    root = write_function(tmp_path / "mine", reference=MOODY, steady=STEADY)
     measured = measure(folder, root, "speed", shapes=("8",), passes=("inference",))
     found = {(line["implementation"], line["metric"]): line for line in measured.records}
     assert found["reference", "time"]["verdict"] == "fail"

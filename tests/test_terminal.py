@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from gradgauge import terminal
 from gradgauge.steps import CaseStep, LoadStep
 from gradgauge.supervisor import Progress
 from gradgauge.terminal import catalog_table, progress_display, specification_lines, time_left
@@ -43,7 +42,7 @@ IN_HAND = str(CaseStep("speed", CASE, "warming up"))
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     clock = SimpleNamespace(now_s=0.0)
-    monkeypatch.setattr(terminal.time, "monotonic", lambda: clock.now_s)
+    monkeypatch.setattr("time.monotonic", lambda: clock.now_s)
     return clock
 
 
@@ -84,10 +83,16 @@ def an_entry(**fields: Any) -> dict[str, Any]:
     implementation = {"summary": "Clamps.", "convention": {"x = 0": 1.0}, "expected_fail": {}, "modes": modes}
     wrong = implementation | {"summary": "Wrong.", "convention": {}, "expected_fail": {"gradient_max_ulp": "sign"}}
     return {
-        "summary": "The unit", "formula": "f(x) = 0\nf(x) = x", "derivative": "f′", "source": "here", "inputs": ["a", "b"],
+        "summary": "The unit",
+        "formula": "f(x) = 0\nf(x) = x",
+        "derivative": "f′",
+        "source": "here",
+        "inputs": ["a", "b"],
         "kinks": [{"name": "x = 0", "slopes": (0.0, 1.0)}, {"name": "a = b", "slopes": None}],
-        "value_budget_ulp": 0.5, "gradient_budget_ulp": 4.0,
-        "implementations": {"reference": implementation, "wrong": wrong}, **fields,
+        "value_budget_ulp": 0.5,
+        "gradient_budget_ulp": 4.0,
+        "implementations": {"reference": implementation, "wrong": wrong},
+        **fields,
     }
 
 

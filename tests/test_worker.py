@@ -36,7 +36,7 @@ def pytest_main(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
         given.append(arguments)
         return 1
 
-    monkeypatch.setattr(worker.pytest, "main", run)
+    monkeypatch.setattr("pytest.main", run)
     return given
 
 
@@ -47,9 +47,7 @@ def test_a_session_that_ran_to_its_end_says_so_with_pytests_status(
     assert stay_ourselves == ["die first", "die with parent"]
 
 
-def test_pytest_is_given_our_suites_and_nothing_of_the_callers(
-    folder: RunFolder, pytest_main: list[list[str]]
-) -> None:
+def test_pytest_is_given_our_suites_and_nothing_of_the_callers(folder: RunFolder, pytest_main: list[list[str]]) -> None:
     work(folder, {"devices": ("cpu",)})
     (arguments,) = pytest_main
     assert arguments[:2] == ["-c", str(folder.path / "pytest.ini")]
