@@ -149,7 +149,9 @@ def _close(folder: RunFolder, description: dict[str, Any], progress: Progress, *
     described |= {"end": _now(), "complete": complete}
     folder.write_description(described)
     write_benchmark_json(folder.benchmark_json, progress.benchmarks)
-    for scratch in (folder.job_json, folder.pulse, folder.path / "pytest.ini"):
+    # What the journal told stands in the other files by now; of a run that was cut short it is kept.
+    journal = (folder.journal_jsonl,) if complete else ()
+    for scratch in (folder.job_json, folder.pulse, folder.path / "pytest.ini", *journal):
         scratch.unlink(missing_ok=True)
 
 
