@@ -116,7 +116,8 @@ def _ulp_mark(record: Record) -> Mark:
 def _verdict_note(record: Record, *, several: bool) -> str:
     where = [] if not several or "input" not in record.labels else [f"input {record.labels['input']}"]
     said = [str(record.verdict)] if record.verdict in (Verdict.FAIL, Verdict.EXPECTED_FAIL) else []
-    return " · ".join([*said, *where])
+    passed = [record.detail] if record.verdict is Verdict.PASS and record.detail else []
+    return " · ".join([*said, *where, *passed])
 
 
 def _kinks(run: RunData, function: str, here: list[Record]) -> list[Block]:
