@@ -47,7 +47,7 @@ class Case:
     def slug(self) -> str:
         """Return a readable identifier that pytest and `-k` accept."""
         parts = (self.function, self.implementation, self.mode, self.pass_, self.device.replace(":", ""))
-        return "-".join((*parts, self.dtype, self.shape.replace(",", "+"), self.layout))
+        return "-".join(filter(None, (*parts, self.dtype, self.shape.replace(",", "+"), self.layout)))
 
     def to_json(self) -> dict[str, str | None]:
         """Return the case's keys as a record has them: `pass`, not `pass_`, and null for an axis left blank."""

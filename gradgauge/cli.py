@@ -6,7 +6,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -14,9 +14,32 @@ from rich.markup import escape
 
 from gradgauge import __version__
 from gradgauge.bench import Interrupted, Outcome, Request, run_bench
-from gradgauge.cases import DTYPES, LAYOUTS, MODES, PASSES, parse_shapes
-from gradgauge.catalog import Sources, UnreadablePath, builtin_folder, scan
-from gradgauge.grid import PRESETS, Selection
+from gradgauge.catalog import UnreadablePath, builtin_folder
+from gradgauge.grid import Selection
+from gradgauge.options import (
+    Devices,
+    Dtypes,
+    Folders,
+    Functions,
+    Implementations,
+    Layouts,
+    Limit,
+    Modes,
+    OnlyMine,
+    Passes,
+    Results,
+    Seed,
+    Shapes,
+    Suites,
+    Threads,
+    Timeout,
+    Usage,
+    check_among,
+    check_choices,
+    check_numbers,
+    limit_seconds,
+    scan_files,
+)
 from gradgauge.runs import RunFolder, UnreadableRun
 from gradgauge.supervisor import Refused, WorkerLost
 from gradgauge.terminal import catalog_table, progress_display, specification_lines
@@ -32,58 +55,6 @@ app = typer.Typer(
     help="Measure interchangeable implementations of one PyTorch function: speed, memory, gradients.",
 )
 out = Console(highlight=False)
-
-
-T = TypeVar("T", int, float)
-
-
-class Usage(Exception):
-    """Wrong usage or input; the message names the offending value and the allowed ones."""
-
-
-Many = Annotated[list[str] | None, typer.Option(help="Choose cases; may be given several times.")]
-
-
-def _choice(flag: str, text: str) -> Any:
-    return typer.Option(flag, help=text, show_default=False, metavar="NAME")
-
-
-def _number(flag: str, kind: type[T], text: str) -> Any:
-    """Return the option that reads a number; typer's own message would not say what was given."""
-
-    def parse(given: str) -> T:
-        try:
-            return kind(given)
-        except ValueError:
-            raise Usage(f"{flag} {given!r} is not a number") from None
-
-    return typer.Option(flag, help=text, parser=parse, metavar="NUMBER")
-
-
-Limit = Annotated[
-    str | None,
-    typer.Option(
-        help="Seconds after which no further case is begun, or none; else the preset's.", metavar="NUMBER|none"
-    ),
-]
-Timeout = Annotated[float, _number("--timeout", float, "Seconds that one step of a case may take before it is killed.")]
-Threads = Annotated[int | None, _number("--threads", int, "Threads that PyTorch may use; its own default otherwise.")]
-Seed = Annotated[int, _number("--seed", int, "Seed of all random inputs.")]
-Suites = Annotated[list[str] | None, _choice("--suite", "Suites to run.")]
-Functions = Annotated[list[str] | None, _choice("--function", "Functions to measure.")]
-Implementations = Annotated[list[str] | None, _choice("--implementation", "Techniques to measure.")]
-Modes = Annotated[list[str] | None, _choice("--mode", "eager, compiled.")]
-Passes = Annotated[list[str] | None, _choice("--pass", "inference, forward, backward, forward_backward.")]
-Devices = Annotated[list[str] | None, _choice("--device", "cpu, cuda, cuda:1, …")]
-Dtypes = Annotated[list[str] | None, _choice("--dtype", "float64, float32, bfloat16, float16.")]
-Shapes = Annotated[list[str] | None, _choice("--shape", "1024x1024 · 1024x1024,1024 · scalar · 0x3.")]
-Layouts = Annotated[list[str] | None, _choice("--layout", "contiguous, transposed, strided, expanded, channels-last.")]
-Folders = Annotated[
-    list[Path] | None,
-    typer.Option("--implementations", help="A folder of functions of your own; repeatable.", show_default=False),
-]
-OnlyMine = Annotated[bool, typer.Option("--only-mine", help="Leave the built-in ones out (but for the reference).")]
-Results = Annotated[Path, typer.Option("--results", help="Where runs go.")]
 
 
 @app.command()
@@ -111,9 +82,9 @@ def bench(  # noqa: PLR0913, PLR0917  (typer reads the options off the signature
     axes = (suite, function, implementation, mode, pass_, device, dtype, shape, layout)
     selection = Selection(*(tuple(dict.fromkeys(chosen or ())) for chosen in axes))
     folders = tuple(implementations or ())
-    _check(preset, selection, folders, only_mine=only_mine)
-    _check_numbers(timeout, threads)
-    limit_s = _limit_s(limit, preset)
+    check_choices(preset, selection, folders, only_mine=only_mine)
+    check_numbers(timeout, threads)
+    limit_s = limit_seconds(limit, preset)
     request = Request(preset, limit_s, selection, folders, only_mine, results, seed, threads, timeout, fresh_cache)
     with progress_display(out, limit_s) as watch:
         outcome = run_bench(request, watch)
@@ -145,7 +116,7 @@ def list_(implementations: Folders = None, device: Devices = None) -> int:
 def show(function: Annotated[str, typer.Argument(help="The function's name.")], implementations: Folders = None) -> int:
     """Show the written definition of a function."""
     folders = tuple(implementations or ())
-    _among("function", (function,), _scan(folders, only_mine=False))
+    check_among("function", (function,), scan_files(folders, only_mine=False))
     catalog = _describe(folders, (function,), ())
     for name, entry in catalog["functions"].items():
         out.print(escape("\n".join(specification_lines(name, entry))), soft_wrap=True)
@@ -193,64 +164,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _click_error() -> type[Any]:
     base: type[Any] = typer.BadParameter.__mro__[2]  # ClickException, which typer vendors or imports by version
     return base
-
-
-def _check(preset: str, selection: Selection, folders: tuple[Path, ...], *, only_mine: bool) -> None:
-    """Raise Usage or UnreadablePath for the first value that is not to be had; no file of anybody's is run."""
-    _among("preset", (preset,), PRESETS)
-    _among("suite", selection.suites, _suite_names())
-    _among("mode", selection.modes, MODES)
-    _among("pass", selection.passes, PASSES)
-    _among("dtype", selection.dtypes, DTYPES)
-    _among("layout", selection.layouts, LAYOUTS)
-    if only_mine and not folders:
-        raise Usage("--only-mine needs --implementations PATH")
-    found = _scan(folders, only_mine=only_mine)
-    _among("function", selection.functions, found)
-    chosen = [found[name] for name in selection.functions] or list(found.values())
-    _among("implementation", selection.implementations, sorted({name for one in chosen for name in one.techniques}))
-    for text in selection.shapes:
-        try:
-            parse_shapes(text, len(text.split(",")))
-        except ValueError as error:
-            raise Usage(f"--{error}") from error
-
-
-def _check_numbers(timeout_s: float, threads: int | None) -> None:
-    if not timeout_s > 0:
-        raise Usage(f"--timeout {timeout_s:g} must be above 0 seconds")
-    if threads is not None and threads < 1:
-        raise Usage(f"--threads {threads} must be at least 1")
-
-
-def _limit_s(given: str | None, preset: str) -> float | None:
-    if given is None:
-        return PRESETS[preset]
-    if given == "none":
-        return None
-    try:
-        limit_s = float(given)
-    except ValueError:
-        raise Usage(f"--limit {given!r} is neither a number of seconds nor none") from None
-    if not limit_s > 0:
-        raise Usage(f"--limit {given} must be above 0 seconds")
-    return limit_s
-
-
-def _among(what: str, given: Sequence[str], allowed: Any) -> None:
-    for value in given:
-        if value not in allowed:
-            raise Usage(f"--{what} {value!r} is not one of: {', '.join(allowed)}")
-
-
-def _scan(folders: tuple[Path, ...], *, only_mine: bool) -> dict[str, Sources]:
-    found = scan([builtin_folder("implementations"), *folders])[0]
-    mine = scan(folders)[0] if only_mine else found
-    return {name: sources for name, sources in found.items() if name in mine}
-
-
-def _suite_names() -> list[str]:
-    return sorted(file.stem for file in builtin_folder("suites").glob("*.py") if not file.name.startswith("_"))
 
 
 def _describe(folders: tuple[Path, ...], functions: tuple[str, ...], devices: tuple[str, ...]) -> dict[str, Any]:

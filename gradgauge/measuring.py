@@ -50,7 +50,7 @@ def file_rounds(gauge: Gauge, benchmark: BenchmarkFixture, samples: Samples) -> 
     test pins them.
     """
     case = gauge.case
-    benchmark.group = case.block.slug.strip("-")
+    benchmark.group = case.block.slug
     benchmark.param, benchmark.params = case.slug, None
     benchmark.extra_info.update({"suite": gauge.suite, **case.to_json(), "iterations": samples.iterations})
     benchmark._mode = "gradgauge"  # noqa: SLF001  (or it warns that the fixture was not used)

@@ -1,0 +1,125 @@
+"""The options of the command line: their types, and what is wrong with a value, told before anything is run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+
+from gradgauge.cases import DTYPES, LAYOUTS, MODES, PASSES, parse_shapes
+from gradgauge.catalog import Sources, builtin_folder, scan
+from gradgauge.grid import PRESETS, Selection
+
+T = TypeVar("T", int, float)
+
+
+class Usage(Exception):
+    """Wrong usage or input; the message names the offending value and the allowed ones."""
+
+
+def _choice(flag: str, text: str) -> Any:
+    return typer.Option(flag, help=text, show_default=False, metavar="NAME")
+
+
+def _number(flag: str, kind: type[T], text: str) -> Any:
+    """Return the option that reads a number; typer's own message would not say what was given."""
+
+    def parse(given: str) -> T:
+        try:
+            return kind(given)
+        except ValueError:
+            raise Usage(f"{flag} {given!r} is not a number") from None
+
+    return typer.Option(flag, help=text, parser=parse, metavar="NUMBER")
+
+
+Limit = Annotated[
+    str | None,
+    typer.Option(
+        help="Seconds after which no further case is begun, or none; else the preset's.", metavar="NUMBER|none"
+    ),
+]
+Timeout = Annotated[float, _number("--timeout", float, "Seconds that one step of a case may take before it is killed.")]
+Threads = Annotated[int | None, _number("--threads", int, "Threads that PyTorch may use; its own default otherwise.")]
+Seed = Annotated[int, _number("--seed", int, "Seed of all random inputs.")]
+Suites = Annotated[list[str] | None, _choice("--suite", "Suites to run.")]
+Functions = Annotated[list[str] | None, _choice("--function", "Functions to measure.")]
+Implementations = Annotated[list[str] | None, _choice("--implementation", "Techniques to measure.")]
+Modes = Annotated[list[str] | None, _choice("--mode", "eager, compiled.")]
+Passes = Annotated[list[str] | None, _choice("--pass", "inference, forward, backward, forward_backward.")]
+Devices = Annotated[list[str] | None, _choice("--device", "cpu, cuda, cuda:1, …")]
+Dtypes = Annotated[list[str] | None, _choice("--dtype", "float64, float32, bfloat16, float16.")]
+Shapes = Annotated[list[str] | None, _choice("--shape", "1024x1024 · 1024x1024,1024 · scalar · 0x3.")]
+Layouts = Annotated[list[str] | None, _choice("--layout", "contiguous, transposed, strided, expanded, channels-last.")]
+Folders = Annotated[
+    list[Path] | None,
+    typer.Option("--implementations", help="A folder of functions of your own; repeatable.", show_default=False),
+]
+OnlyMine = Annotated[bool, typer.Option("--only-mine", help="Leave the built-in ones out (but for the reference).")]
+Results = Annotated[Path, typer.Option("--results", help="Where runs go.")]
+
+
+def check_choices(preset: str, selection: Selection, folders: tuple[Path, ...], *, only_mine: bool) -> None:
+    """Raise Usage or UnreadablePath for the first value that is not to be had; no file of anybody's is run."""
+    check_among("preset", (preset,), PRESETS)
+    check_among("suite", selection.suites, _suite_names())
+    check_among("mode", selection.modes, MODES)
+    check_among("pass", selection.passes, PASSES)
+    check_among("dtype", selection.dtypes, DTYPES)
+    check_among("layout", selection.layouts, LAYOUTS)
+    if only_mine and not folders:
+        raise Usage("--only-mine needs --implementations PATH")
+    found = scan_files(folders, only_mine=only_mine)
+    check_among("function", selection.functions, found)
+    chosen = [found[name] for name in selection.functions] or list(found.values())
+    check_among(
+        "implementation", selection.implementations, sorted({name for one in chosen for name in one.techniques})
+    )
+    for text in selection.shapes:
+        try:
+            parse_shapes(text, len(text.split(",")))
+        except ValueError as error:
+            raise Usage(f"--{error}") from error
+
+
+def check_numbers(timeout_s: float, threads: int | None) -> None:
+    """Raise Usage for a number that is out of range."""
+    if not timeout_s > 0:
+        raise Usage(f"--timeout {timeout_s:g} must be above 0 seconds")
+    if threads is not None and threads < 1:
+        raise Usage(f"--threads {threads} must be at least 1")
+
+
+def limit_seconds(given: str | None, preset: str) -> float | None:
+    """Return the seconds of `--limit`, the preset's own without it, None for no limit; raise Usage otherwise."""
+    if given is None:
+        return PRESETS[preset]
+    if given == "none":
+        return None
+    try:
+        limit_s = float(given)
+    except ValueError:
+        raise Usage(f"--limit {given!r} is neither a number of seconds nor none") from None
+    if not limit_s > 0:
+        raise Usage(f"--limit {given} must be above 0 seconds")
+    return limit_s
+
+
+def check_among(what: str, given: Sequence[str], allowed: Any) -> None:
+    """Raise Usage for the first given value that is not among the allowed ones."""
+    for value in given:
+        if value not in allowed:
+            raise Usage(f"--{what} {value!r} is not one of: {', '.join(allowed)}")
+
+
+def scan_files(folders: tuple[Path, ...], *, only_mine: bool) -> dict[str, Sources]:
+    """Return the files of the functions that may be chosen; raise UnreadablePath. No file is run."""
+    found = scan([builtin_folder("implementations"), *folders])[0]
+    mine = scan(folders)[0] if only_mine else found
+    return {name: sources for name, sources in found.items() if name in mine}
+
+
+def _suite_names() -> list[str]:
+    return sorted(file.stem for file in builtin_folder("suites").glob("*.py") if not file.name.startswith("_"))
