@@ -26,7 +26,7 @@ class WrongStructure(Wrong):
 
 
 class WroteIntoInput(Wrong):
-    """An input that holds other numbers after the call than before."""
+    """An input or a grad_output that holds other numbers after the call than before."""
 
 
 @dataclass
@@ -89,10 +89,11 @@ def run_on(case: Case, call: Call, truth: Truth) -> tuple[tuple[Tensor, ...], tu
     _check_structure(values, truth, inputs[0])
     grad_outputs = tuple(grad.to(case.device, copy=True) for grad in truth.grad_outputs)
     gradients = gradients_of(values, inputs, grad_outputs)
-    for index, (tensor, given) in enumerate(zip(inputs, truth.inputs, strict=True)):
-        now = tensor.detach().cpu()
-        if not ((now == given) | (now.isnan() & given.isnan())).all():
-            raise WroteIntoInput(f"writes into its input {index}, which belongs to the caller")
+    for what, tensors, before in (("input", inputs, truth.inputs), ("grad_output", grad_outputs, truth.grad_outputs)):
+        for index, (tensor, given) in enumerate(zip(tensors, before, strict=True)):
+            now = tensor.detach().cpu()
+            if not ((now == given) | (now.isnan() & given.isnan())).all():
+                raise WroteIntoInput(f"writes into its {what} {index}, which belongs to the caller")
     return values, gradients, inputs
 
 

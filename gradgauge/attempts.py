@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from gradgauge.loading import first_line
+from gradgauge.loading import first_line, interrupts_are_ignored
 from gradgauge.records import Verdict
 
 T = TypeVar("T")
@@ -30,13 +30,16 @@ class Failure:
 def attempt(doing: str, action: Callable[[], T]) -> T | Failure:
     """Return what `action` returns, or the failure it raised; doing: what to call it, such as `backward`.
 
-    `sys.exit()` in somebody's code is a failure like any other; Ctrl-C passes.
+    `sys.exit()` in somebody's code is a failure like any other, and so is a KeyboardInterrupt where Ctrl-C cannot have
+    sent it; otherwise that passes.
     """
     try:
         return action()
     except Wrong as wrong:
         return Failure(Verdict.FAIL, str(wrong))
-    except (Exception, SystemExit) as error:  # noqa: BLE001  (the exception is the verdict)
+    except (Exception, SystemExit, KeyboardInterrupt) as error:
+        if isinstance(error, KeyboardInterrupt) and not interrupts_are_ignored():
+            raise
         if DONATED_BUFFERS in str(error):
             return Failure(Verdict.UNSUPPORTED, f"{doing}: {first_line(error)}")
         return Failure(Verdict.FAIL, f"{doing} raised {first_line(error)}")

@@ -22,6 +22,9 @@ from gradgauge.records import Verdict
 from gradgauge.runs import RunFolder
 from gradgauge.supervisor import Progress, Refused, supervise
 
+RAN_TO_ITS_END = (0, 1, 5)
+"""pytest's statuses for all passed, some failed, none collected; any other means that it broke off."""
+
 
 @dataclass(frozen=True)
 class Request:
@@ -89,8 +92,10 @@ def run_bench(request: Request, watch: Callable[[Progress], None]) -> Outcome:
     except BaseException:
         _close(folder, description, progress, complete=False)
         raise
-    _close(folder, description, progress, complete=True)
-    folder.link_as_latest()
+    complete = progress.status in RAN_TO_ITS_END
+    _close(folder, description, progress, complete=complete)
+    if complete:
+        folder.link_as_latest()
     problems = _problems(folder, progress)
     return Outcome(folder, 1 if problems else 0, problems)
 
@@ -169,7 +174,7 @@ def _problems(folder: RunFolder, progress: Progress) -> tuple[str, ...]:
         line = f":{broken['line']}" if broken["line"] else ""
         problems.append(f"broken: {broken['file']}{line}: {broken['message']}")
     problems += [_say(record) for record in records if Verdict(record["verdict"]).is_failure]
-    if progress.status not in (0, 1, 5):
+    if progress.status not in RAN_TO_ITS_END:
         problems.append(f"the suites did not run to their end; see {folder.worker_log}")
     if not any(record["verdict"] not in ("unavailable", "not-applicable", "unsupported") for record in records):
         problems.append("nothing was measured")

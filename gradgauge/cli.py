@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -100,7 +101,7 @@ def report(
     """Write the report of a run, complete or not."""
     from gradgauge.report import write_report
 
-    out.print(str(write_report(RunFolder.open(run), output)), soft_wrap=True)
+    out.print(escape(str(write_report(RunFolder.open(run), output))), soft_wrap=True)
     return FINE
 
 
@@ -151,6 +152,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(INTERRUPTED)
     except (Usage, UnreadablePath, UnreadableRun, Refused) as error:
         _complain(str(error))
+        sys.exit(USAGE)
+    except BrokenPipeError:
+        # The reader, such as `head`, has seen enough; the interpreter's last flush must not complain either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(FINE)
+    except OSError as error:
+        _complain(f"{error.filename or 'a file'}: {error.strerror or error}")
         sys.exit(USAGE)
     except WorkerLost as error:
         _complain(str(error))

@@ -16,6 +16,9 @@ OPTIONS = {"dynamic": False, "backend": "inductor"}
 """What `compiled` passes to torch.compile; recorded in run.json."""
 
 
+NO_GRAPH = "torch.compile found no graph in it: nothing would run compiled"
+
+
 def compile_call(call: Call) -> Call:
     """Return the call under torch.compile with the default backend and static shapes."""
     compiled: Call = torch.compile(call, dynamic=False)

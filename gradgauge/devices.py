@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import shlex
 import shutil
+import sys
 
 import torch
 
@@ -57,13 +59,22 @@ def _missing(need: str, kind: str) -> str:
         return "needs an accelerator" if kind == "cpu" else ""
     if need in ("cpu", "cuda", "mps", "xpu"):
         return f"needs a {need} device" if kind != need else ""
-    return "" if importlib.util.find_spec(need) else f"needs the module {need}, which is not installed"
+    return "" if _is_installed(need) else f"needs the module {need}, which is not installed"
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except (ImportError, ValueError):  # a parent package that is missing, or no name of a module
+        return False
 
 
 def _missing_compiler(kind: str) -> str:
     if kind in ("cuda", "xpu"):
         return "" if importlib.util.find_spec("triton") else f"torch.compile on {kind} needs triton, not installed"
-    candidates = [os.environ["CXX"]] if os.environ.get("CXX") else ["g++", "clang++", "c++", "cl"]
-    if any(shutil.which(candidate) for candidate in candidates):
+    # What inductor would take: $CXX, else the platform's one compiler.
+    usual = {"darwin": "clang++", "win32": "cl"}.get(sys.platform, "g++")
+    compiler = os.environ.get("CXX") or usual
+    if shutil.which(shlex.split(compiler)[0]):
         return ""
-    return f"torch.compile on the CPU needs a C++ compiler; none of {', '.join(candidates)} is on the PATH"
+    return f"torch.compile on the CPU needs a C++ compiler; {compiler} is not on the PATH"

@@ -10,7 +10,7 @@ import torch
 
 from gradgauge.attempts import Failure
 from gradgauge.calling import Call
-from gradgauge.cases import Case
+from gradgauge.cases import REFERENCE, Case
 from gradgauge.catalog import FunctionEntry
 from gradgauge.compilation import compile_call, forget_compiled
 from gradgauge.model import Implementation
@@ -116,6 +116,19 @@ class Gauge:
     def fail(self, metric: Metric, failure: Failure, **rest: Any) -> None:
         """File why there is no value."""
         self.record(metric, None, failure.verdict, failure.detail, **rest)
+
+    def reference_failed(self, metric: Metric, failure: Failure) -> None:
+        """File that the reference gave no truth, or no tensors, for this block.
+
+        One case of the block answers for it with the failure; the others are not applicable, and so are all where the
+        user chose the shape, which the function may rightly refuse.
+        """
+        block = self.block()
+        answering = next((case for case in block if case.implementation == REFERENCE), block[0])
+        if self.case == answering and not self.session.job.selection.shapes:
+            self.fail(metric, failure)
+        else:
+            self.record(metric, None, Verdict.NOT_APPLICABLE, failure.detail)
 
     def series(self, name: str, x: list[float], y: list[float], x_unit: str = "", y_unit: str = "") -> None:
         """File a curve for this case."""

@@ -46,6 +46,7 @@ class Suite:
     budget_s: preset → seconds that all blocks of the suite may share; a preset not named sets no bound.
     with_reference: the reference in eager mode belongs to every block, whatever the user chose.
     eager_first: nothing compiled is begun before all that is eager is done.
+    whatever_pass: its cases stay when the user chooses passes, because what is timed must have been checked.
     timed: reads a clock, so nothing else may run on the machine meanwhile.
     """
 
@@ -57,6 +58,7 @@ class Suite:
     budget_s: Mapping[str, float] = field(default_factory=dict)
     with_reference: bool = False
     eager_first: bool = False
+    whatever_pass: bool = False
     timed: bool = False
 
 
@@ -114,7 +116,8 @@ def _grouped(cases: Iterable[Case], key: Callable[[Case], Case]) -> list[Case]:
 def _cases(
     entry: FunctionEntry, sweep: Sweep, shapes: tuple[str, ...], chosen: Selection, device: str, suite: Suite
 ) -> Iterator[tuple[tuple[int, int, int], Case]]:
-    passes = [pass_ for pass_ in sweep.passes if not chosen.passes or pass_ in chosen.passes]
+    wanted = () if suite.whatever_pass else chosen.passes
+    passes = [pass_ for pass_ in sweep.passes if not wanted or pass_ in wanted]
     dtypes = chosen.dtypes or sweep.dtypes
     for rank, shape in enumerate(shapes):
         sizes = parse_shapes(shape, len(entry.function.inputs))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import signal
 import sys
 import traceback
 from pathlib import Path
@@ -35,10 +36,17 @@ def load_module(file: Path) -> ModuleType:
     except SyntaxError as error:
         del sys.modules[name]
         raise BrokenFile(file, error.lineno, f"SyntaxError: {error.msg}") from error
-    except (Exception, SystemExit) as error:  # somebody's file may raise anything, exit() included
+    except (Exception, SystemExit, KeyboardInterrupt) as error:  # somebody's file may raise anything, exit() included
         del sys.modules[name]
+        if isinstance(error, KeyboardInterrupt) and not interrupts_are_ignored():
+            raise
         raise BrokenFile(file, _line_in(file, error), first_line(error)) from error
     return module
+
+
+def interrupts_are_ignored() -> bool:
+    """Whether this process ignores Ctrl-C, as a worker does: a KeyboardInterrupt then comes from somebody's code."""
+    return signal.getsignal(signal.SIGINT) is signal.SIG_IGN
 
 
 def first_line(error: BaseException) -> str:

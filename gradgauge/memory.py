@@ -51,7 +51,7 @@ def _tensors_in(value: Any) -> Iterator[Tensor]:
 def peak_bytes(action: Callable[[], Any], device: str) -> int:
     """Return how far what is allocated on the device rises above where it stands now, while `action` runs.
 
-    What `action` returns stays alive until the peak is read. On the CPU it counts the allocator's own events, on an
+    On the CPU it counts the allocator's own events, on an
     accelerator it reads the allocator's statistics.
     """
     return _peak_on_cpu(action) if device == "cpu" else _peak_on_accelerator(action, device)

@@ -6,9 +6,11 @@ Nothing here imports torch at run time, and constructing a value registers nothi
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from gradgauge.cases import parse_shapes
 
 if TYPE_CHECKING:
     import torch
@@ -55,6 +57,10 @@ def kink_at(point: float, left: float, right: float, name: str = "x") -> Kink:
 class Function:
     """The written definition of a function: what every implementation of it must compute.
 
+    Elementwise functions, with broadcasting and several outputs, are what the engine's error scales are made for. A
+    product of matrices or a softmax is judged as well, but needs budgets of its own: a value that cancels is measured
+    against its own size.
+
     formula, derivative, source: for the reader; plain text.
     inputs: the names of the input tensors, in order.
     breakpoints: where the pieces of a function of one input meet; random inputs then put an equal share on each piece.
@@ -86,15 +92,32 @@ class Function:
     sample: Callable[[torch.Generator, tuple[tuple[int, ...], ...]], tuple[Tensor, ...]] | None = None
 
     def __post_init__(self) -> None:
+        # Somebody's file may define anything, whatever the hints say.
+        for name in ("formula", "derivative", "source", "summary"):
+            _check_text(name, getattr(self, name))
+        _check_names("inputs", self.inputs)
         if not self.inputs:
             raise ValueError("a function takes at least one input")
+        _check_all("edges", self.edges, (int, float))
+        _check_all("kinks", self.kinks, Kink)
+        _check_numbers("breakpoints", self.breakpoints)
         if self.breakpoints and (len(self.inputs) > 1 or list(self.breakpoints) != sorted(set(self.breakpoints))):
             raise ValueError(f"breakpoints {self.breakpoints} must ascend, and serve functions of one input only")
-        if self.curve is not None and not self.curve[0] < self.curve[1]:
-            raise ValueError(f"curve {self.curve} is an empty range")
+        self._check_scales()
+        for texts in self.shapes.values():
+            for text in texts:
+                parse_shapes(text, len(self.inputs))
+
+    def _check_scales(self) -> None:
+        if not callable(self.gradient_scale):
+            _check_numbers("gradient_scale", (self.gradient_scale,))
+        if self.curve is not None:
+            _check_numbers("curve", self.curve)
+            if not self.curve[0] < self.curve[1]:
+                raise ValueError(f"curve {self.curve} is an empty range")
         for name in ("value_budget_ulp", "gradient_budget_ulp"):
             budget = getattr(self, name)
-            if not (math.isfinite(budget) and budget > 0):
+            if not (isinstance(budget, (int, float)) and math.isfinite(budget) and budget > 0):
                 raise ValueError(f"{name} = {budget} must be positive and finite")
 
 
@@ -116,6 +139,33 @@ class Implementation:
     def __post_init__(self) -> None:
         if not callable(self.call):
             raise TypeError(f"call = {self.call!r} is not callable")
+        for name, slope in self.convention.items():
+            _check_text("convention", name)
+            _check_numbers(f"convention[{name!r}]", (slope,))
         for metric, reason in self.expected_fail.items():
+            _check_text(f"expected_fail[{metric!r}]", reason)
             if not reason.strip():
                 raise ValueError(f"expected_fail[{metric!r}] has no reason")
+        _check_names("requires", self.requires)
+
+
+def _check_names(name: str, values: object) -> None:
+    if not isinstance(values, (tuple, list)) or not all(isinstance(value, str) for value in values):
+        raise TypeError(f"{name} = {values!r} must be a tuple of names")
+
+
+def _check_all(name: str, values: Iterable[object], kind: type | tuple[type, ...]) -> None:
+    for value in values:
+        if not isinstance(value, kind):
+            raise TypeError(f"{name} holds {value!r}, which is {type(value).__name__}")
+
+
+def _check_text(name: str, value: object) -> None:
+    if not isinstance(value, str):
+        raise TypeError(f"{name} = {value!r} must be text")
+
+
+def _check_numbers(name: str, values: Iterable[object]) -> None:
+    for value in values:
+        if not (isinstance(value, (int, float)) and math.isfinite(value)):
+            raise ValueError(f"{name} = {value!r} must be a finite number")

@@ -11,7 +11,7 @@ from gradgauge.attempts import Failure, attempt
 from gradgauge.calling import outputs_of
 from gradgauge.cases import Case
 from gradgauge.clocks import Clock
-from gradgauge.compilation import Watch, no_recompile
+from gradgauge.compilation import NO_GRAPH, Watch, no_recompile
 from gradgauge.passes import Pass, Subject, pass_of
 from gradgauge.records import Verdict
 
@@ -85,7 +85,7 @@ def _warm_up(subject: Subject) -> _Runner | Failure:
             () if subject.case.pass_ == "inference" else outputs_of(subject.call(*subject.inputs))
         )
         if not compiled.graphs:
-            return Failure(Verdict.UNSUPPORTED, "torch.compile found no graph in it: nothing would run compiled")
+            return Failure(Verdict.UNSUPPORTED, NO_GRAPH)
         runner.detail = compiled.detail
     return runner
 

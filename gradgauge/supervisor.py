@@ -178,6 +178,7 @@ class _Watchdog:
 def _start(folder: RunFolder, fresh_cache: Path | None) -> subprocess.Popen[bytes]:
     environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST_")}
     environment["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    environment["PYTHONSAFEPATH"] = "1"  # or a gradgauge.py in the current folder would be run in place of this one
     package = str(Path(__file__).resolve().parent.parent)
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, [package, environment.get("PYTHONPATH", "")]))
     if fresh_cache:
@@ -225,7 +226,7 @@ def _charge(death: str, step_text: str, folder: RunFolder, progress: Progress) -
         progress.left_out.append({"what": what, "reason": f"{step.suite} {step.case.slug} {detail}"})
     else:
         raise WorkerLost(
-            f"the measuring process {death} while {step_text or STARTING}; its output: {folder.worker_log}"
+            f"the worker's own code {death} while {step_text or STARTING}; its output: {folder.worker_log}"
         )
 
 

@@ -81,8 +81,11 @@ def _in_hand(progress: Progress) -> str:
 def catalog_table(catalog: dict[str, Any]) -> Table:
     """Return the table of functions × implementations × modes with availability and convention."""
     table = Table(title=None, show_lines=False, header_style="bold")
-    for column in ("function", "implementation", "eager", "compiled", "at kinks", "what it is"):
+    for column in ("function", "implementation"):
+        table.add_column(column, no_wrap=True)
+    for column in ("eager", "compiled", "at kinks"):
         table.add_column(column, overflow="fold")
+    table.add_column("what it is", overflow="fold", min_width=24)
     for function, entry in catalog["functions"].items():
         for index, (name, found) in enumerate(entry["implementations"].items()):
             marks = [_mark(found["modes"][mode]) for mode in ("eager", "compiled")]

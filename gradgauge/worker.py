@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +26,7 @@ filterwarnings = default
 
 def main(job_file: Path) -> int:
     """Measure what the job asks for; return 0 when the session ran to its end, whatever the verdicts are."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is asked to stop, and kills this process
     die_first()
     die_with_parent()
     job = Job.read(job_file)

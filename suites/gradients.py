@@ -7,6 +7,7 @@ from dataclasses import replace
 from gradgauge.agreement import Comparison, gradient_budgets, judge, truths_for
 from gradgauge.attempts import Failure, attempt
 from gradgauge.cases import DTYPES, MODES, REFERENCE, Case
+from gradgauge.compilation import NO_GRAPH, Watch
 from gradgauge.curves import curves_of
 from gradgauge.gauge import Gauge
 from gradgauge.grid import Suite, Sweep
@@ -99,6 +100,8 @@ SUITE = Suite(
     sweeps={"quick": QUICK, "standard": STANDARD, "full": FULL},
     order=10,
     eager_first=True,
+    with_reference=True,
+    whatever_pass=True,
     until=0.7,
 )
 
@@ -110,13 +113,17 @@ def test_gradients(gauge: Gauge) -> None:
         "truths", lambda: attempt("the reference", lambda: truths_for(case, entry, gauge.seed))
     )
     if isinstance(truths, Failure):
-        gauge.record(VALUE_ULP, None, "not-applicable", truths.detail)
+        gauge.reference_failed(VALUE_ULP, truths)
         return
     _refuse_unknown_metrics(gauge)
     gauge.step("checking its gradients")
+    watch = Watch() if case.mode == "compiled" else None
     agreement = attempt("the check", lambda: judge(case, entry, gauge.call(case), truths))
     if isinstance(agreement, Failure):
         gauge.fail(VALUE_ULP, agreement)
+        return
+    if watch and not watch.compiled(()).graphs:
+        gauge.record(VALUE_ULP, None, "unsupported", NO_GRAPH)
         return
     native = gauge.once_per_block(
         "native",

@@ -45,7 +45,7 @@ def test_memory(gauge: Gauge) -> None:
     gauge.step("measuring its memory")
     subject = attempt("the reference", lambda: subject_of(gauge, case))
     if isinstance(subject, Failure):
-        gauge.record(PEAK, None, "not-applicable", subject.detail)
+        gauge.reference_failed(PEAK, subject)
         return
     peak = attempt(case.pass_, lambda: warm_peak(subject))
     if isinstance(peak, Failure):

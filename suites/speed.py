@@ -50,7 +50,7 @@ def test_speed(gauge: Gauge, benchmark: BenchmarkFixture) -> None:
     benchmark.skipped = True  # until there are rounds to file
     subjects = gauge.once_per_block("subjects", lambda: attempt("the reference", lambda: subjects_of(gauge)))
     if isinstance(subjects, Failure):
-        gauge.record(TIME, None, "not-applicable", subjects.detail)
+        gauge.reference_failed(TIME, subjects)
         return
     outcomes = gauge.once_per_block(
         "samples",

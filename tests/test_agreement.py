@@ -267,8 +267,9 @@ def spoils_nothing(call: Callable[..., Tensor]) -> None:
         assert all(torch.equal(a, b) for a, b in zip(before, (*truth.inputs, *truth.grad_outputs), strict=True))
 
 
-def test_an_implementation_that_writes_into_its_cotangent_spoils_no_truth() -> None:
-    spoils_nothing(custom(lambda x: 2 * x, lambda x, g: g.mul_(-5)))
+def test_an_implementation_that_writes_into_its_cotangent_is_refused_and_spoils_no_truth() -> None:
+    with pytest.raises(Wrong, match="writes into its grad_output 0"):
+        spoils_nothing(custom(lambda x: 2 * x, lambda x, g: g.mul_(2)))
 
 
 def test_an_implementation_that_writes_into_its_input_is_refused_and_spoils_no_truth() -> None:

@@ -14,7 +14,10 @@ _RELATIVE = 0.01
 
 @dataclass(frozen=True)
 class CurveFinding:
-    """Ranges of x. not_finite: no finite y; differs: finite, and more than 1 % off the reference's finite y."""
+    """Ranges of x. not_finite: no finite y; differs: finite, and visibly off the reference's finite y.
+
+    Visibly: by more than 1 % of it, and of the curve's height (of 1, where that is higher).
+    """
 
     not_finite: tuple[Range, ...]
     differs: tuple[Range, ...]
@@ -28,7 +31,7 @@ class CurveFinding:
         """Return the finding in words, for instance of `f′`."""
         if self.is_clean:
             return f"{what} follows the reference"
-        said = [f"{what} is wrong for {_ranges(self.differs)}"] if self.differs else []
+        said = [f"{what} is visibly wrong for {_ranges(self.differs)}"] if self.differs else []
         said += [f"{what} is not finite for {_ranges(self.not_finite)}"] if self.not_finite else []
         return "; ".join(said)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gradgauge.cases import REFERENCE
 from gradgauge.records import Record, Verdict
 from gradgauge.report.agreement import Status, expected_reasons, failures, standings
 from gradgauge.report.data import RunData
@@ -114,7 +115,7 @@ def terminal_lines(run: RunData) -> list[str]:
     if wrong:
         head.append(f"{plural(len(wrong), 'thing is', 'things are')} wrong:")
         head += _cut([f"  ✗ {remark.subject}: {remark.text}" for remark in wrong], _MAX_PROBLEM_LINES)
-    elif run.records:
+    elif any(record.value is not None for record in run.records):
         head.append(f"Nothing failed in {plural(len(run.records), 'record')}.")
     expected = disagreeing_as_expected(run)
     if expected:
@@ -127,7 +128,8 @@ def terminal_lines(run: RunData) -> list[str]:
         head.append(f"{count} of cases left out by the preset or its time; the report names them.")
     advice = []
     for found in recommendations(run):
-        speed = f", {found.speedups} the speed of the reference" if found.is_claim and found.speedups else ""
+        told = found.is_claim and found.speedups and found.names[0] != f"{REFERENCE} · eager"
+        speed = f", {found.speedups} the speed of the reference" if told else ""
         caveat = f" (agreement not checked: {listed(list(found.unchecked))})" if found.unchecked else ""
         where = f"{found.place.function}, {found.purpose} ({found.place.title}, {found.shapes})"
         advice.append(f"{where}: {found.sentence}{speed}{caveat}")

@@ -19,7 +19,7 @@ def test_a_wrong_sign_and_a_hole_are_ranges_of_their_own() -> None:
     finding = examine(series(xs, [NAN, -0.2, -0.3, 0.1, 0.3, NAN]), series(xs, [0.0, 0.2, 0.3, 0.1, 0.3, 0.0]))
     assert finding.differs == ((-9.0, -6.0),)
     assert finding.not_finite == ((-100.0, -100.0), (100.0, 100.0))
-    assert finding.sentence("f′") == "f′ is wrong for −9 ≤ x ≤ −6; f′ is not finite for x = −100 and x = 100"
+    assert finding.sentence("f′") == "f′ is visibly wrong for −9 ≤ x ≤ −6; f′ is not finite for x = −100 and x = 100"
 
 
 def test_a_slope_at_a_kink_is_a_convention() -> None:

@@ -39,9 +39,12 @@ def only(found: list[Recommendation]) -> Recommendation:
 
 @pytest.mark.parametrize(
     ("second_high", "leaders"),
-    [(1.79, ("a",)), (1.8, ("a", "b")), (1.81, ("a", "b"))],
+    # 1.8 / 1.05 = 1.714: copies of the same code may differ by 5 % in one process.
+    [(1.71, ("a",)), (1.72, ("a", "b")), (1.8, ("a", "b")), (1.81, ("a", "b"))],
 )
-def test_a_tie_is_an_interval_that_reaches_the_best_one(second_high: float, leaders: tuple[str, ...]) -> None:
+def test_a_tie_is_an_interval_that_comes_within_five_percent_of_the_best_one(
+    second_high: float, leaders: tuple[str, ...]
+) -> None:
     best, second = Contender("a", 2.0, 1.8, 2.2), Contender("b", 1.7, 1.6, second_high)
     found, rest = rank([second, best])
     assert tuple(contender.technique for contender in found) == leaders

@@ -122,8 +122,9 @@ def _curves(run: RunData, function: str, entry: FunctionEntry | None) -> list[Bl
     panels = tuple(_panel(key, curves, groups, entry, look[key[0]], width_px) for key, curves in groups.items())
     legend = (LegendEntry(behind_swatch(), "the reference, behind the curve of each implementation"),)
     caption = (
-        "f above f′ over the input, one drawing an implementation. Red marks where the curve is more than 1 % off the "
-        "reference; hatched, where it is not finite. A dot stands for the value at the kink itself. Where a fault lies "
+        "f above f′ over the input, one drawing an implementation. Red marks where the curve is visibly off the "
+        "reference, by more than 1 % of it and of its height; hatched, "
+        "where it is not finite. A dot stands for the value at the kink itself. Where a fault lies "
         "far out, the axis is linear in the middle and logarithmic beyond."
     )
     return [Figure(panels, caption, legend if any(key[0] == REFERENCE for key in groups) else ())]

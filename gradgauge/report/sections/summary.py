@@ -64,8 +64,9 @@ def _advice(found: list[Recommendation]) -> list[Block]:
         for advice in found
     )
     reading = (
-        "A technique is called fastest only where the 95 % interval of its speedup excludes all others that agree with "
-        "the definition. Training is forward and backward together; inference records no graph."
+        "A technique is called fastest only where the 95 % interval of its speedup lies 5 % or more above those of "
+        "all others that agree with the definition: the interval speaks of this process alone, and in another one the "
+        "same code may be laid out luckier. Training is forward and backward together; inference records no graph."
     )
     return [Table(columns, rows), Paragraph((reading,), muted=True)]
 

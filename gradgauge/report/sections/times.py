@@ -131,7 +131,7 @@ def _table(
     columns = (Column("Technique"), Column("Shape"), *titles)
     caption = (
         "Median time with its 95 % interval; below, the speedup over reference · eager with its own. "
-        "Among the techniques that agree: ★ fastest beyond doubt · ☆ not told apart from the fastest."
+        "Among the techniques that agree: ★ fastest, by more than 5 % · ☆ not told apart from the fastest."
     )
     table = Table(columns, rows, caption, heads=2)
     return [table] if len(rows) <= _OPEN_ROWS else [Fold(f"All {len(rows)} rows of times and speedups", (table,))]
