@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import asdict
 
 from gradgauge.description import describe_catalog
 from gradgauge.environment import describe_environment
@@ -13,6 +14,9 @@ from gradgauge.session import Session
 
 def announce(session: Session, items: int) -> None:
     """Write the `planned` event; the first also files what cannot run on this machine."""
+    if session.catalog.functions and not session.fitting:
+        session.say("refused", message=_no_case(session))
+        return
     if session.folder and not session.folder.records_jsonl.exists():
         for record in session.availability_records():
             session.file(record)
@@ -34,3 +38,13 @@ def announce(session: Session, items: int) -> None:
     session.began = time.monotonic()
     if session.folder:
         session.ahead.start(session.folder.job_json, session.planned.get("gradients", []))
+
+
+def _no_case(session: Session) -> str:
+    chosen = {axis: values for axis, values in asdict(session.job.selection).items() if values}
+    flags = " ".join(
+        f"--{axis.removesuffix('es') if axis == 'passes' else axis.removesuffix('s')} {value}"
+        for axis, values in chosen.items()
+        for value in values
+    )
+    return f"no case fits {flags or 'the choice'} with preset {session.job.preset}: try another shape, layout or suite"

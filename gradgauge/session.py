@@ -39,6 +39,7 @@ class Session:
     checked: set[str] = field(default_factory=set)
     unchecked: set[str] = field(default_factory=set)
     ahead: CompileAhead = field(default_factory=CompileAhead)
+    fitting: int = 0
     began: float = field(default_factory=time.monotonic)
 
     @cached_property
@@ -75,7 +76,9 @@ class Session:
             return []
         functions = list(self.catalog.functions.values())
         preset, chosen = self.job.preset, self.job.selection
-        cases = [case for case in plan(suite, preset, chosen, functions, self.devices) if not self.unavailable(case)]
+        fitting = plan(suite, preset, chosen, functions, self.devices)
+        self.fitting += len(fitting)
+        cases = [case for case in fitting if not self.unavailable(case)]
         self.suites[name], self.planned[name] = suite, cases
         self.left_out += left_out_by_preset(name, suite, preset, chosen, functions, self.devices)
         done = {slug for suite_name, slug in self.job.done if suite_name == name}

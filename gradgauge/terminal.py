@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
@@ -80,18 +81,18 @@ def _in_hand(progress: Progress) -> str:
 
 def catalog_table(catalog: dict[str, Any]) -> Table:
     """Return the table of functions × implementations × modes with availability and convention."""
-    table = Table(title=None, show_lines=False, header_style="bold")
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold")
     for column in ("function", "implementation"):
         table.add_column(column, no_wrap=True)
-    for column in ("eager", "compiled", "at kinks"):
+    for column in ("eager", "compiled", "what it is, and its gradient at kinks"):
         table.add_column(column, overflow="fold")
-    table.add_column("what it is", overflow="fold", min_width=24)
     for function, entry in catalog["functions"].items():
         for index, (name, found) in enumerate(entry["implementations"].items()):
             marks = [_mark(found["modes"][mode]) for mode in ("eager", "compiled")]
-            convention = ", ".join(f"{slope:g} at {kink}" for kink, slope in found["convention"].items())
-            summary = found["summary"] + ("".join(f" Expected to fail: {key}." for key in found["expected_fail"]))
-            cells = [function if index == 0 else "", name, *marks, convention, summary]
+            slopes = ", ".join(f"{slope:g} at {kink}" for kink, slope in found["convention"].items())
+            failing = [f"Expected to fail: {', '.join(found['expected_fail'])}."] if found["expected_fail"] else []
+            text = " ".join([found["summary"], *([f"Gradient {slopes}."] if slopes else []), *failing])
+            cells = [function if index == 0 else "", name, *marks, text]
             table.add_row(*map(escape, cells), end_section=index == len(entry["implementations"]) - 1)
     return table
 
