@@ -65,7 +65,7 @@ class Contender:
 
 
 MARGIN = 1.05
-"""How far apart intervals of one process must lie: copies of the same code were seen to differ by up to 5 % in one."""
+"""How far apart intervals must lie: copies of the same code differ by several percent within one process."""
 
 
 @dataclass(frozen=True)
