@@ -92,7 +92,7 @@ class Gauge:
         return self.session.block(self.suite, self.case)
 
     def block_budget_s(self) -> float:
-        """Return the seconds that this block may spend on rounds: its even share of what the suite has left."""
+        """Return the seconds that this block may spend on rounds: its even share of the suite's, if time is left."""
         preset = self.session.job.preset
         suite = self.session.suites[self.suite]
         share = suite.budget_s.get(preset, 3.0 * self.session.blocks(self.suite)) / self.session.blocks(self.suite)

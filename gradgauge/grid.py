@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import product
-from typing import Any, TypeVar
+from typing import Any
 
 from gradgauge.cases import MODES, PASSES, REFERENCE, Case, Shape, format_shapes, parse_shapes
 from gradgauge.catalog import FunctionEntry
@@ -21,8 +21,6 @@ SQUARES: Mapping[str, tuple[str, ...]] = {
     "full": ("64x64", "256x256", "1024x1024", "4096x4096"),
 }
 """The shapes of a function that names none itself."""
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)

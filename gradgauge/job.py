@@ -19,7 +19,8 @@ class Job:
     run: the run folder. implementations: folders from outside.
     limit_s: seconds of measuring after which no further case is begun, None for no limit; spent_s: of them, by earlier
     workers. done: (suite, slug) already filed. dropped: function/implementation/device → why nothing more of it is
-    measured. unloadable: file → how it killed a process.
+    measured. unloadable: file → how it killed a process. checked, unchecked: techniques that time sufficed for, and
+    not, in some case.
     """
 
     run: str
@@ -34,6 +35,8 @@ class Job:
     done: tuple[tuple[str, str], ...] = ()
     dropped: Mapping[str, str] = field(default_factory=dict)
     unloadable: Mapping[str, str] = field(default_factory=dict)
+    checked: tuple[str, ...] = ()
+    unchecked: tuple[str, ...] = ()
 
     def write(self, file: Path) -> None:
         """Write the job as JSON."""
@@ -45,6 +48,7 @@ class Job:
         keys: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
         keys["selection"] = Selection.from_json(keys["selection"])
         keys["implementations"] = tuple(keys["implementations"])
+        keys["checked"], keys["unchecked"] = tuple(keys["checked"]), tuple(keys["unchecked"])
         keys["done"] = tuple((suite, slug) for suite, slug in keys["done"])
         return cls(**keys)
 
@@ -52,3 +56,8 @@ class Job:
 def subject_key(case: Case) -> str:
     """Return the key of `Job.dropped`: what a crash rules out."""
     return f"{case.function}/{case.implementation}/{case.device}"
+
+
+def technique_key(case: Case) -> str:
+    """Return the key of `Job.checked` and `Job.unchecked`."""
+    return f"{subject_key(case)}/{case.mode}"

@@ -14,7 +14,7 @@ from gradgauge.cases import MODES, REFERENCE, Case
 from gradgauge.catalog import Catalog, FunctionEntry, builtin_folder, is_builtin, load, scan
 from gradgauge.devices import available_devices, choose_devices, unavailable_reason
 from gradgauge.grid import Suite, left_out_by_preset, plan, shape_fits
-from gradgauge.job import Job, subject_key
+from gradgauge.job import Job, subject_key, technique_key
 from gradgauge.journal import Journal, Pulse
 from gradgauge.records import AVAILABILITY, Record, Series, Verdict
 from gradgauge.runs import RunFolder
@@ -36,11 +36,13 @@ class Session:
     planned: dict[str, list[Case]] = field(default_factory=dict)
     left_out: list[dict[str, str]] = field(default_factory=list)
     suites: dict[str, Suite] = field(default_factory=dict)
-    checked: set[str] = field(default_factory=set)
-    unchecked: set[str] = field(default_factory=set)
     ahead: CompileAhead = field(default_factory=CompileAhead)
     fitting: int = 0
     began: float = field(default_factory=time.monotonic)
+
+    def __post_init__(self) -> None:
+        # Earlier workers of the same run found time for some techniques and not for others.
+        self.checked, self.unchecked = set(self.job.checked), set(self.job.unchecked)
 
     @cached_property
     def devices(self) -> tuple[str, ...]:
@@ -56,6 +58,8 @@ class Session:
                 self.pulse.beat(str(LoadStep(str(file))))
 
         catalog = load(roots_of(self.job), self._functions_to_load(), on_load, self.job.unloadable)
+        if self.pulse:
+            self.pulse.beat("planning")  # a death from here on is no file's fault
         return _only_mine(catalog) if self.job.only_mine else catalog
 
     def _functions_to_load(self) -> tuple[str, ...]:
@@ -108,14 +112,14 @@ class Session:
 
     def note_checked(self, case: Case, *, reached: bool) -> None:
         """Remember whether time sufficed for a case of the suite that is in hand."""
-        (self.checked if reached else self.unchecked).add(_technique_key(case))
+        (self.checked if reached else self.unchecked).add(technique_key(case))
 
     def is_unchecked(self, case: Case) -> bool:
         """Whether an earlier suite had no time for the technique at all: then later ones leave it out, too.
 
         What nobody has seen agree is not timed.
         """
-        return _technique_key(case) in self.unchecked - self.checked
+        return technique_key(case) in self.unchecked - self.checked
 
     def remaining_s(self, name: str) -> float | None:
         """Return the seconds until no further case of the suite is begun; None without a deadline."""

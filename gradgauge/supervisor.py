@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from gradgauge.cases import Case
-from gradgauge.job import Job, subject_key
+from gradgauge.job import Job, subject_key, technique_key
 from gradgauge.journal import Beat, JournalReader, Pulse
 from gradgauge.lifeline import memory_taken
 from gradgauge.records import Record, Verdict
@@ -47,6 +47,8 @@ class Progress:
     left_out: list[dict[str, str]] = field(default_factory=list)
     unreached: list[tuple[str, Case]] = field(default_factory=list)
     benchmarks: list[dict[str, Any]] = field(default_factory=list)
+    checked: set[str] = field(default_factory=set)
+    unchecked: set[str] = field(default_factory=set)
     dropped: dict[str, str] = field(default_factory=dict)
     unloadable: dict[str, str] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
@@ -79,9 +81,13 @@ class Progress:
             self.plan["catalog"] = event["catalog"]
             self.items = len(self.done) + int(event["items"])
         elif kind == "item":
+            case = Case.from_json(event["case"])
             self.done.append((event["suite"], event["slug"]))
             if event["outcome"] == "left out":
-                self.unreached.append((event["suite"], Case.from_json(event["case"])))
+                self.unreached.append((event["suite"], case))
+                self.unchecked.add(technique_key(case))
+            else:
+                self.checked.add(technique_key(case))
         elif kind == "benchmark":
             self.benchmarks.append(event["entry"])
         elif kind == "finished":
@@ -105,6 +111,8 @@ def supervise(
             done=tuple(progress.done),
             dropped=dict(progress.dropped),
             unloadable=dict(progress.unloadable),
+            checked=tuple(sorted(progress.checked)),
+            unchecked=tuple(sorted(progress.unchecked)),
         )
         death = _follow_worker(left, folder, timeout_s, fresh_cache, progress, reader, watch)
         if death:
@@ -139,7 +147,8 @@ def _follow_worker(
     finally:
         _kill(worker)
     _take_news(reader, progress)
-    progress.lost_s += watchdog.stalled_s
+    if isinstance(read_step(pulse.read().step), CaseStep):
+        progress.lost_s += watchdog.stalled_s  # what was lost while starting was never counted
     return "" if progress.finished else death or _name_death(worker.returncode)
 
 

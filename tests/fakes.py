@@ -23,6 +23,28 @@ from gradgauge.model import Function, Implementation
 from gradgauge.runs import RunFolder
 
 ROOT = Path(__file__).resolve().parents[1]
+RECORD_KEYS = [
+    "run",
+    "suite",
+    "function",
+    "implementation",
+    "mode",
+    "pass",
+    "device",
+    "dtype",
+    "shape",
+    "layout",
+    "labels",
+    "metric",
+    "value",
+    "unit",
+    "low",
+    "high",
+    "samples",
+    "verdict",
+    "detail",
+]
+
 CASE = Case("relu", "reference", "eager", "forward", "cpu", "float32", "8x8")
 
 Line = dict[str, Any]

@@ -18,7 +18,7 @@ import pytest
 from gradgauge.cases import MODES, PASSES
 from gradgauge.catalog import builtin_folder
 from gradgauge.runs import RunFolder
-from tests.fakes import ROOT, Line, environment, python, read_json, write_function
+from tests.fakes import RECORD_KEYS, ROOT, Line, environment, python, read_json, write_function
 
 pytestmark = pytest.mark.slow
 
@@ -27,27 +27,6 @@ TECHNIQUES = sorted(
     for file in builtin_folder("implementations").glob("*/*.py")
     if file.stem != "function"
 )
-KEYS = [
-    "run",
-    "suite",
-    "function",
-    "implementation",
-    "mode",
-    "pass",
-    "device",
-    "dtype",
-    "shape",
-    "layout",
-    "labels",
-    "metric",
-    "value",
-    "unit",
-    "low",
-    "high",
-    "samples",
-    "verdict",
-    "detail",
-]
 
 
 @dataclass
@@ -127,9 +106,9 @@ def test_the_description_has_every_key_of_the_design(quick: Run) -> None:
 def test_records_have_every_key_and_are_unique(quick: Run) -> None:
     lines = quick.folder.records_jsonl.read_text(encoding="utf-8").splitlines()
     records = [json.loads(line, parse_constant=pytest.fail) for line in lines]
-    assert all(list(line) == KEYS for line in records)
+    assert all(list(line) == RECORD_KEYS for line in records)
     assert {line["run"] for line in records} == {quick.folder.run_id}
-    axes = [key for key in KEYS[1:10] if key != "run"]
+    axes = [key for key in RECORD_KEYS[1:10] if key != "run"]
     unique = {(*(line[key] for key in axes), line["metric"], str(sorted(line["labels"].items()))) for line in records}
     assert len(unique) == len(records)
     units = {name: metric["unit"] for name, metric in quick.description["metrics"].items()}

@@ -46,8 +46,10 @@ def test_a_process_whose_parent_is_killed_goes_with_it() -> None:
 
 def test_where_the_kernel_is_another_nothing_is_asked_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.platform", "darwin")
-    monkeypatch.setattr("ctypes.CDLL", pytest.fail)
+    asked: list[object] = []
+    monkeypatch.setattr("ctypes.CDLL", asked.append)
     lifeline.die_with_parent()
+    assert not asked
 
 
 def test_the_kernel_is_asked_to_take_this_process_first(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,11 +60,15 @@ def test_the_kernel_is_asked_to_take_this_process_first(monkeypatch: pytest.Monk
 
 
 def test_where_it_may_not_be_asked_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object, **__: object) -> None:
+    asked: list[object] = []
+
+    def refuse(self: Path, *_: object, **__: object) -> None:
+        asked.append(self)
         raise PermissionError
 
     monkeypatch.setattr(Path, "write_text", refuse)
     lifeline.die_first()
+    assert len(asked) == 1
 
 
 def a_machine(proc: Path, total_kb: int, available_kb: int, held_pages: int) -> Path:

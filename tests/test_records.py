@@ -7,29 +7,7 @@ from typing import Any
 import pytest
 
 from gradgauge.records import AVAILABILITY, Metric, Record, Series, Verdict, dump_line
-from tests.fakes import CASE, a_case
-
-KEYS = [
-    "run",
-    "suite",
-    "function",
-    "implementation",
-    "mode",
-    "pass",
-    "device",
-    "dtype",
-    "shape",
-    "layout",
-    "labels",
-    "metric",
-    "value",
-    "unit",
-    "low",
-    "high",
-    "samples",
-    "verdict",
-    "detail",
-]
+from tests.fakes import CASE, RECORD_KEYS, a_case
 
 
 def a_record(**fields: Any) -> Record:
@@ -45,7 +23,7 @@ def a_record(**fields: Any) -> Record:
 
 
 def test_a_line_has_every_key_in_the_order_of_the_schema() -> None:
-    assert list(a_record().to_json("r1")) == KEYS
+    assert list(a_record().to_json("r1")) == RECORD_KEYS
 
 
 def test_what_is_unknown_is_null_and_not_zero() -> None:

@@ -91,11 +91,23 @@ def test_only_mine_keeps_the_reference_and_leaves_the_built_in_rest_out(folder: 
     assert found == {"relu": {"reference", "own"}, "twice": {"reference"}}
 
 
-def test_each_file_is_told_before_it_runs_and_each_step_after(folder: RunFolder) -> None:
+def test_each_file_is_told_before_it_runs_and_each_step_after(
+    folder: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    beat = Pulse.beat
+
+    def overheard(self: Pulse, step: str) -> None:
+        told.append(step)
+        beat(self, step)
+
+    monkeypatch.setattr(Pulse, "beat", overheard)
     pulse = Pulse(folder.pulse)
     session = Session(a_job(folder, RELU), folder, Journal(folder.journal_jsonl), pulse)
     assert session.catalog.functions
-    assert pulse.read().step == str(LoadStep(str(ROOT / "implementations/relu/where.py")))
+    assert told[-2] == str(LoadStep(str(ROOT / "implementations/relu/where.py")))
+    # No file is to blame for what happens once all are loaded.
+    assert pulse.read().step == "planning"
     session.step("speed", CASE, "warming up")
     assert pulse.read().step == str(CaseStep("speed", CASE, "warming up"))
     session.say("item", slug="x")

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,7 +15,7 @@ import pytest
 
 from gradgauge import supervisor
 from gradgauge.cases import Case
-from gradgauge.job import Job
+from gradgauge.job import Job, technique_key
 from gradgauge.journal import Journal, Pulse
 from gradgauge.runs import RunFolder
 from gradgauge.steps import CaseStep, LoadStep
@@ -237,6 +238,19 @@ def test_a_file_whose_loading_hangs_is_broken_too(world: World, monkeypatch: pyt
     assert world.jobs[1].unloadable == {"/mine/x.py": "loading it took longer than --timeout 2 s and was killed"}
 
 
+def test_what_loading_lost_is_no_gift_to_the_measuring(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(world, monkeypatch, [at(LoadStep("/mine/x.py"))], [planned(1), finish], timeout_s=2.0)
+    assert world.jobs[1].spent_s == 0.0
+
+
+def test_a_new_worker_knows_what_time_sufficed_for(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = replace(WHERE, mode="compiled")
+    first = [planned(3), did(NATIVE), did(other, "left out"), step(WHERE), dies(-6)]
+    run(world, monkeypatch, first, [planned(0), finish])
+    assert world.jobs[1].checked == (technique_key(NATIVE),)
+    assert world.jobs[1].unchecked == (technique_key(other),)
+
+
 def test_a_death_outside_any_case_ends_the_run_naming_the_log(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(WorkerLost) as caught:
         run(world, monkeypatch, [at("importing torch"), dies(1)])
@@ -290,7 +304,7 @@ def test_the_watcher_sees_the_case_in_hand(world: World, monkeypatch: pytest.Mon
 def test_the_first_plan_stands_and_a_later_catalog_replaces_the_first() -> None:
     progress = Progress()
     progress.take({"event": "planned", "items": 3, "catalog": {"broken": []}, "planned": ["all"]})
-    progress.take({"event": "item", "suite": "speed", "slug": "x", "outcome": "done"})
+    progress.take({"event": "item", "suite": "speed", "case": WHERE.to_json(), "slug": "x", "outcome": "done"})
     progress.take({"event": "planned", "items": 1, "catalog": {"broken": ["x"]}, "planned": ["rest"]})
     progress.take({"event": "benchmark", "entry": {"name": "x"}})
     progress.take({"event": "loading"})
