@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from gradgauge.cases import Case, broadcast_elements, parse_shapes
 from gradgauge.records import Record, Series, Verdict
 from gradgauge.report.description import Description, read_case, read_description
+from gradgauge.report.labels import odd_labels, words
 from gradgauge.report.reading import Node
 from gradgauge.runs import RunFolder, UnreadableRun, read_lines
 
@@ -73,8 +74,12 @@ class RunData:
         return elements if elements < 2**63 else None
 
     def function_names(self) -> list[str]:
-        """Return every function that the catalog lists or a record names, in that order."""
-        return list(dict.fromkeys([*self.description.functions, *(record.case.function for record in self.records)]))
+        """Return every function that the catalog lists or a record names, in that order.
+
+        What is measured of the machine itself belongs to none.
+        """
+        named = dict.fromkeys([*self.description.functions, *(record.case.function for record in self.records)])
+        return [name for name in named if name]
 
     def selected_functions(self) -> list[str]:
         """Return the functions that the run has anything to say of: a record, a curve or a planned case."""
@@ -104,8 +109,8 @@ class RunData:
 
 
 def label_text(record: Record) -> str:
-    """Return a record's labels as one text, `input=a · clock=wall`; nothing where there are none."""
-    return " · ".join(f"{key}={value}" for key, value in record.labels.items())
+    """Return a record's labels as one text, `input=a · cold cache`; nothing where all that they say is usual."""
+    return words(odd_labels(record))
 
 
 def _description_json(folder: RunFolder) -> dict[str, Any]:

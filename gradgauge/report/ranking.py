@@ -8,49 +8,12 @@ from dataclasses import dataclass
 from gradgauge.cases import REFERENCE, Case
 from gradgauge.records import Record, Verdict
 from gradgauge.report.agreement import Status, standings
-from gradgauge.report.data import RunData, label_text
+from gradgauge.report.data import RunData
 from gradgauge.report.formatting import listed, ratio
+from gradgauge.report.places import Place
 
 PURPOSES = {"training": "forward_backward", "inference": "inference"}
 _TIMED = (Verdict.MEASURED, Verdict.NOISY, Verdict.PASS)
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where techniques are compared: all of a block but its shape."""
-
-    function: str
-    device: str
-    dtype: str
-    layout: str
-    labels: str
-
-    @classmethod
-    def of(cls, record: Record) -> Place:
-        """Return the place that a record belongs to."""
-        case = record.case
-        return cls(case.function, case.device, case.dtype, case.layout, label_text(record))
-
-    @property
-    def title(self) -> str:
-        """Return the place without its function, the usual layout unsaid: `cpu · float32`."""
-        layout = "" if self.layout == "contiguous" else self.layout
-        return " · ".join(part for part in (self.device, self.dtype, layout, self.labels) if part)
-
-
-def places(records: list[Record], functions: list[str]) -> dict[Place, bool]:
-    """Return where records were measured, in the functions' order, and whether a figure is drawn of it.
-
-    Layouts and labels of one function, device and dtype share a figure's worth: the first, contiguous if there is one.
-    """
-    found = sorted(
-        dict.fromkeys(Place.of(record) for record in records),
-        key=lambda place: (functions.index(place.function), bool(place.labels), place.layout not in ("contiguous", "")),
-    )
-    drawn: dict[tuple[str, str, str], Place] = {}
-    for place in found:
-        drawn.setdefault((place.function, place.device, place.dtype), place)
-    return {place: place in drawn.values() for place in found}
 
 
 @dataclass(frozen=True)
@@ -159,6 +122,8 @@ def rankings(run: RunData) -> list[Ranking]:
     timed = [*run.measured("speed", "speedup"), *run.measured("speed", "time")]
     for record in timed:
         case = record.case
+        if not case.function:
+            continue
         block = blocks.setdefault((Place.of(record), case.pass_, case.shape), {})
         elements = run.elements(case)
         sizes[case.shape] = math.inf if elements is None else elements
@@ -171,11 +136,14 @@ def rankings(run: RunData) -> list[Ranking]:
 
 
 def recommendations(run: RunData) -> list[Recommendation]:
-    """Return what to use for training and for inference at every place that was timed, functions in their order."""
+    """Return what to use for training and for inference, functions in their order.
+
+    Places that were timed as usual have advice and, on an accelerator, those by the wall clock.
+    """
     all_rankings = rankings(run)
     standing = standings(run)
     found: list[Recommendation] = []
-    for place in dict.fromkeys(ranking.place for ranking in all_rankings):
+    for place in dict.fromkeys(ranking.place for ranking in all_rankings if ranking.place.is_usual):
         for purpose, pass_ in PURPOSES.items():
             here = [ranking for ranking in all_rankings if (ranking.place, ranking.pass_) == (place, pass_)]
             found.extend(

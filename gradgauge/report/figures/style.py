@@ -64,8 +64,9 @@ def looks(run: RunData) -> dict[str, Look]:
     Hues repeat after eight names; the markers then differ.
     """
     listed = [name for entry in run.description.functions.values() for name in entry.implementations]
-    recorded = [record.case.implementation for record in run.records]
-    curves = [series.case.implementation for series in run.series]
+    # What is measured of the machine itself takes no colour away from an implementation.
+    recorded = [record.case.implementation for record in run.records if record.case.function]
+    curves = [series.case.implementation for series in run.series if series.case.function]
     names = sorted({name for name in (*listed, *recorded, *curves) if name != REFERENCE})
     found = {REFERENCE: Look(NEUTRAL[0], "--neutral", "o")}
     for index, name in enumerate(names):

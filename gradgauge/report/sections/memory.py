@@ -9,7 +9,7 @@ from gradgauge.report.blocks import Block, Cell, Column, Figure, Fold, Heading, 
 from gradgauge.report.data import RunData
 from gradgauge.report.figures.bar_plot import draw_bars
 from gradgauge.report.figures.style import Look, looks
-from gradgauge.report.ranking import Place, places
+from gradgauge.report.places import Place, places
 
 TITLE = "Memory"
 ORDER = 50

@@ -1,0 +1,58 @@
+"""Timing protocols: which labels are usual and go unsaid, and how the others read."""
+
+from __future__ import annotations
+
+from gradgauge.records import Record
+
+Labels = tuple[tuple[str, str], ...]
+
+WALL_CLOCK = ("clock", "wall")
+PROTOCOLS = {"fresh": "fresh graph", "retained": "retained graph", "accumulating": "accumulating gradients"}
+_KEYS = ("clock", "cache", "protocol", "launch")
+_WORDS = {
+    WALL_CLOCK: ("wall clock", "what a Python caller waits for"),
+    ("clock", "device"): ("device time", "what the device works, launch gaps left out"),
+    ("cache", "cold"): ("cold cache", "no call finds its tensors in a cache"),
+    ("protocol", "fresh"): (PROTOCOLS["fresh"], ""),
+    ("protocol", "retained"): (PROTOCOLS["retained"], "one graph, whose backward is called again and again"),
+    ("protocol", "accumulating"): (PROTOCOLS["accumulating"], "into a .grad that is already there"),
+    ("launch", "graph"): ("CUDA graph", "replayed, not launched from Python"),
+}
+
+
+def usual_clock(device: str) -> str:
+    """Return the clock that goes unsaid on a device.
+
+    >>> usual_clock("cpu"), usual_clock("cuda:0")
+    ('wall', 'device')
+    """
+    return "wall" if device.partition(":")[0] in ("", "cpu") else "device"
+
+
+def odd_labels(record: Record) -> Labels:
+    """Return the labels of a record that say more than that its timing was the usual one."""
+    usual = {"clock": usual_clock(record.case.device), "cache": "warm", "protocol": "fresh"}
+    return tuple((key, value) for key, value in record.labels.items() if value != usual.get(key))
+
+
+def is_protocol(labels: Labels) -> bool:
+    """Whether the labels name a way of timing, not something else such as an input."""
+    return any(key in _KEYS for key, _ in labels)
+
+
+def words(labels: Labels) -> str:
+    """Return labels as one text.
+
+    >>> words((("clock", "wall"), ("input", "a")))
+    'wall clock · input=a'
+    """
+    return " · ".join(_WORDS[pair][0] if pair in _WORDS else "=".join(pair) for pair in labels)
+
+
+def explanation(labels: Labels) -> str:
+    """Return what the label means where there is one that needs it; nothing where there are several.
+
+    >>> explanation((("clock", "wall"),))
+    'what a Python caller waits for'
+    """
+    return _WORDS.get(labels[0], ("", ""))[1] if len(labels) == 1 else ""
