@@ -14,7 +14,8 @@ nox.options.sessions = ["lint", "types", "tests"]
 
 CONSTRAINTS = "constraints.txt"
 DECIDES_WHAT_IS_INSTALLED = ("pyproject.toml", CONSTRAINTS, "noxfile.py", "gradgauge/__init__.py")
-CHECKED = ("gradgauge", "implementations", "suites", "tests", *sorted(map(str, Path().glob("*.py"))))
+CHECKED = ("gradgauge", "implementations", "suites", "calibration", "tests", *sorted(map(str, Path().glob("*.py"))))
+CALIBRATIONS = ("load", "reproducibility", "copies")
 
 
 @nox.session
@@ -51,6 +52,17 @@ def types(session: nox.Session) -> None:
     """Check types with mypy in strict mode. `nox -s types -- FILE …` checks those files alone."""
     install(session, "types")
     session.run("mypy", *(session.posargs or CHECKED))
+
+
+@nox.session
+def calibration(session: nox.Session) -> None:
+    """Measure gradgauge itself. `nox -s calibration -- NAME --help`, with NAME: load, reproducibility or copies."""
+    name, *options = session.posargs or [""]
+    if name not in CALIBRATIONS:
+        session.error(f"calibration {name!r} is not one of: {', '.join(CALIBRATIONS)}")
+    install(session)
+    # As for gradgauge, which runs below it.
+    session.run("python", "-m", f"calibration.{name}", *options, interrupt_timeout=30, terminate_timeout=10)
 
 
 def gradgauge(session: nox.Session, command: str) -> None:

@@ -1,0 +1,1 @@
+"""How gradgauge itself is measured: how far its figures can be trusted. Each script answers one question."""
