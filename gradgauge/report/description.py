@@ -80,8 +80,21 @@ class Planned:
 
 
 @dataclass(frozen=True)
+class Timing:
+    """How times were taken. precision: the half width that an interval may have of its median; None is unknown."""
+
+    precision: float | None
+    caches: tuple[str, ...]
+    protocols: tuple[str, ...]
+    cuda_graph: bool
+
+
+@dataclass(frozen=True)
 class Description:
-    """run.json. environment: nested mappings and lists of str, numbers, truth values and None."""
+    """run.json. environment: nested mappings and lists of str, numbers, truth values and None.
+
+    spent_s: suite → what it spent its time on → seconds.
+    """
 
     run_id: str
     command: tuple[str, ...]
@@ -99,13 +112,14 @@ class Description:
     planned: tuple[Planned, ...]
     left_out: tuple[tuple[str, str], ...]
     phases_s: Mapping[str, float]
+    timing: Timing
+    spent_s: Mapping[str, Mapping[str, float]]
 
 
 def read_description(run: Node, run_id: str) -> Description:
     """Return run.json's contents. Raises UnreadableRun naming the key whose type is wrong."""
     catalog = run["catalog"]
     broken = (*catalog["broken"].elements(), *run["broken"].elements())
-    phases = {name: phase.number() for name, phase in run["phases_s"].items()}
     return Description(
         run_id=run["run_id"].text(run_id),
         command=tuple(word.text() for word in run["command"].elements()),
@@ -122,7 +136,9 @@ def read_description(run: Node, run_id: str) -> Description:
         environment=_cleaned(run["environment"].value),
         planned=tuple(_planned(entry) for entry in run["planned"].elements()),
         left_out=tuple((_scalar_text(entry["what"]), entry["reason"].text()) for entry in run["left_out"].elements()),
-        phases_s={name: seconds for name, seconds in phases.items() if seconds is not None},
+        phases_s=_seconds(run["phases_s"]),
+        timing=_timing(run["timing"]),
+        spent_s={suite: _seconds(spent) for suite, spent in run["spent_s"].items()},
     )
 
 
@@ -137,6 +153,19 @@ def read_case(keys: Node) -> Case:
         dtype=keys["dtype"].text(),
         shape=keys["shape"].text(),
         layout=keys["layout"].text(),
+    )
+
+
+def _seconds(entry: Node) -> dict[str, float]:
+    return {name: seconds for name, item in entry.items() if (seconds := item.number()) is not None}
+
+
+def _timing(entry: Node) -> Timing:
+    return Timing(
+        precision=entry["precision"].number(),
+        caches=tuple(item.text() for item in entry["caches"].elements()),
+        protocols=tuple(item.text() for item in entry["protocols"].elements()),
+        cuda_graph=entry["cuda_graph"].flag(default=False),
     )
 
 

@@ -7,6 +7,8 @@ import math
 MISSING = "—"
 _TIME_UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
 _BYTE_UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
+_RATE_SCALES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""))
+_RATES = {"byte/s": "B/s", "flop/s": "FLOP/s"}
 _COUNT_UNITS = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _PLAIN_BELOW = 1e5
@@ -32,6 +34,8 @@ def quantity(value: float | None, unit: str) -> str:
         "": number,
         "count": number,
     }
+    if unit in _RATES:
+        return rate(value, unit)
     return scaled[unit](value) if unit in scaled else f"{number(value)} {unit}"
 
 
@@ -48,6 +52,9 @@ def interval(low: float | None, high: float | None, unit: str) -> str:
         return f"{_digits(low / scale)}–{_digits(high / scale)} {symbol}"
     if unit == "ratio":
         return f"{ratio(low)[:-1]}–{ratio(high)}"
+    if unit in _RATES:
+        scale, symbol = _rate_scale(max(abs(low), abs(high)))
+        return f"{_digits(low / scale)}–{_digits(high / scale)} {symbol}{_RATES[unit]}"
     return f"{quantity(low, unit)} – {quantity(high, unit)}"
 
 
@@ -61,6 +68,30 @@ def time(value_s: float) -> str:
         return "0 s"
     scale, symbol = _time_scale(abs(value_s))
     return f"{_digits(value_s / scale)} {symbol}"
+
+
+def rate(value: float, unit: str) -> str:
+    """Return a bandwidth or a rate of operations in decimal units, as data sheets have them.
+
+    >>> rate(2.039e12, "byte/s"), rate(999.9e6, "byte/s"), rate(61.2e9, "flop/s"), rate(0, "byte/s")
+    ('2.04 TB/s', '1.00 GB/s', '61.2 GFLOP/s', '0 B/s')
+    """
+    if value == 0:
+        return f"0 {_RATES[unit]}"
+    scale, symbol = _rate_scale(abs(value))
+    return f"{_digits(value / scale)} {symbol}{_RATES[unit]}"
+
+
+def percent(value: float) -> str:
+    """Return a share of one in percent, with two significant digits below ten.
+
+    >>> percent(0.633), percent(0.0423), percent(0.02), percent(1.104), percent(0), percent(0.00042)
+    ('63 %', '4.2 %', '2 %', '110 %', '0 %', '0.042 %')
+    """
+    hundredths = 100 * value
+    if abs(hundredths) >= _PLAIN_BELOW and math.isfinite(hundredths):
+        return f"{_power_of_ten(hundredths)} %"
+    return f"{hundredths:.0f} %" if abs(hundredths) >= 9.95 else f"{hundredths:.2g} %"
 
 
 def duration(value_s: float) -> str:
@@ -168,6 +199,11 @@ def listed(names: list[str], last: str = "and") -> str:
 def _time_scale(magnitude_s: float) -> tuple[float, str]:
     rounded = float(f"{magnitude_s:.3g}")
     return next((pair for pair in _TIME_UNITS if rounded >= pair[0]), _TIME_UNITS[-1])
+
+
+def _rate_scale(magnitude: float) -> tuple[float, str]:
+    rounded = float(f"{magnitude:.3g}")
+    return next((pair for pair in _RATE_SCALES if rounded >= pair[0]), _RATE_SCALES[-1])
 
 
 def _digits(value: float) -> str:

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from gradgauge.records import Verdict
 from gradgauge.report import formatting
 from gradgauge.report.blocks import Svg
 from gradgauge.report.figures.scales import log_size_axis, log_time_axis
@@ -18,12 +19,13 @@ if TYPE_CHECKING:
 
 _ROW_PX = 25
 _DODGE = 1.3
+_PALE = 0.5
 
 
 def draw_times(frame: DataFrame, looks: dict[str, Look], limits_s: tuple[float, float], alt: str) -> Svg:
     """Return time over elements, log-log: hue a technique's implementation, dashed and hollow where compiled.
 
-    frame: rows of one pass with implementation, mode, elements, value, low, high (s).
+    frame: rows of one pass with implementation, mode, elements, value, low, high (s) and verdict.
     """
     import seaborn as sns
 
@@ -65,7 +67,7 @@ def draw_points(frame: DataFrame, looks: dict[str, Look], limits_s: tuple[float,
         for position, row in enumerate(ordered.to_dict("records")):
             _point(axes, row["value"], position, row, looks, horizontal=True)
             axes.annotate(
-                formatting.time(row["value"]),
+                f"{'≈ ' if _is_noisy(row) else ''}{formatting.time(row['value'])}",
                 (max(row["value"], row["high"] if row["high"] == row["high"] else 0), position),
                 xytext=(8, 0),
                 textcoords="offset points",
@@ -93,6 +95,15 @@ def _dodged(frame: DataFrame) -> DataFrame:
 def _intervals(axes: Axes, frame: DataFrame, looks: dict[str, Look]) -> None:
     for row in frame.to_dict("records"):
         _point(axes, row["elements"], row["value"], row, looks, horizontal=False)
+        if _is_noisy(row):
+            axes.annotate(
+                "≈",
+                (row["elements"], row["value"]),
+                xytext=(5, 3),
+                textcoords="offset points",
+                color=looks[str(row["implementation"])].colour,
+                zorder=5,
+            )
 
 
 def _point(axes: Axes, x: float, y: float, row: Mapping[Any, Any], looks: dict[str, Look], *, horizontal: bool) -> None:
@@ -112,4 +123,9 @@ def _point(axes: Axes, x: float, y: float, row: Mapping[Any, Any], looks: dict[s
         elinewidth=1.2,
         capsize=2.5,
         zorder=4,
+        alpha=_PALE if _is_noisy(row) else None,
     )
+
+
+def _is_noisy(row: Mapping[Any, Any]) -> bool:
+    return str(row["verdict"]) == Verdict.NOISY
