@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from gradgauge.cases import REFERENCE
 from gradgauge.records import Record, Verdict
 from gradgauge.report.agreement import Status, expected_reasons, failures, standings
+from gradgauge.report.control import controls
 from gradgauge.report.data import RunData
 from gradgauge.report.formatting import listed, plural, shortened
 from gradgauge.report.ranking import recommendations
@@ -18,7 +19,7 @@ _MAX_LENGTH = 400
 
 @dataclass(frozen=True)
 class Remark:
-    """Something said of techniques of one function. subject: `relu: published`; text: why."""
+    """Something said of techniques of one function, or of a device. subject: `relu: published`; text: why."""
 
     subject: str
     text: str
@@ -59,14 +60,25 @@ def describe_case(case: object) -> str:
     return " · ".join(value for key, value in axes.items() if value and value != "contiguous")
 
 
+def drifting(run: RunData) -> list[Remark]:
+    """Return the devices whose control moved by more than a comparison can bear, by how much and what that means."""
+    meaning = (
+        "Times from different moments of this run may differ by as much for no fault of the code; speedups, from "
+        "rounds taken in turns, suffer less. Measure again on a machine that does nothing else."
+    )
+    return [
+        Remark(control.device or "a device", f"the control was up to {control.worst_in_words}. {meaning}")
+        for control in controls(run)
+        if control.has_drifted
+    ]
+
+
 def failing(run: RunData) -> list[Remark]:
     """Return what is wrong, one remark for each technique that fails or crashes, then the broken files."""
     grouped: dict[tuple[str, str], list[Record]] = {}
     for record in failures(run):
         grouped.setdefault((record.case.function, record.case.technique.strip(" ·")), []).append(record)
-    remarks = [
-        Remark(f"{function}: {technique}", _failure_text(records)) for (function, technique), records in grouped.items()
-    ]
+    remarks = [Remark(": ".join(filter(None, subject)), _failure_text(records)) for subject, records in grouped.items()]
     for broken in run.description.broken:
         where = broken.file if broken.line is None else f"{broken.file}:{broken.line}"
         remarks.append(Remark(where, f"could not be read: {broken.message}"))
@@ -93,7 +105,7 @@ def not_run(run: RunData) -> list[Remark]:
     grouped: dict[tuple[str, Verdict, str], list[str]] = {}
     for record in run.records:
         if record.verdict in (Verdict.UNAVAILABLE, Verdict.UNSUPPORTED):
-            subject = f"{record.case.function}: {record.case.technique.strip(' ·')}"
+            subject = ": ".join(filter(None, (record.case.function, record.case.technique.strip(" ·"))))
             grouped.setdefault((subject, record.verdict, record.detail), []).append(record.case.pass_)
     return [
         Remark(subject, f"{verdict}{_passes(passes)}: {detail or 'no reason recorded'}")
@@ -112,6 +124,7 @@ def terminal_lines(run: RunData) -> list[str]:
     """Return at most 20 lines: whether anything is wrong, then what to use."""
     wrong = failing(run)
     head = [*state_of(run)]
+    head += [f"≈ {remark.subject} did not hold still: {remark.text}" for remark in drifting(run)]
     if wrong:
         head.append(f"{plural(len(wrong), 'thing is', 'things are')} wrong:")
         head += _cut([f"  ✗ {remark.subject}: {remark.text}" for remark in wrong], _MAX_PROBLEM_LINES)
@@ -131,7 +144,7 @@ def terminal_lines(run: RunData) -> list[str]:
         told = found.is_claim and found.speedups and found.names[0] != f"{REFERENCE} · eager"
         speed = f", {found.speedups} the speed of the reference" if told else ""
         caveat = f" (agreement not checked: {listed(list(found.unchecked))})" if found.unchecked else ""
-        where = f"{found.place.function}, {found.purpose} ({found.place.title}, {found.shapes})"
+        where = f"{found.place.function}, {found.purpose} ({found.place.finding_title}, {found.shapes})"
         advice.append(f"{where}: {found.sentence}{speed}{caveat}")
     head = _cut([_one_line(line) for line in head], MAX_LINES - min(len(advice), 8))
     return [*head, *_cut([_one_line(line) for line in advice], MAX_LINES - len(head))]

@@ -6,7 +6,7 @@ from gradgauge.report.blocks import Block, Callout, Cell, Code, Column, Paragrap
 from gradgauge.report.data import RunData
 from gradgauge.report.formatting import listed, plural
 from gradgauge.report.ranking import Recommendation, recommendations
-from gradgauge.report.summary import Remark, disagreeing_as_expected, failing, not_run, unchecked
+from gradgauge.report.summary import Remark, disagreeing_as_expected, drifting, failing, not_run, unchecked
 
 TITLE = "Summary"
 ORDER = 10
@@ -14,9 +14,11 @@ SHOWS: frozenset[tuple[str, str]] = frozenset()
 
 
 def render(run: RunData) -> list[Block]:
-    """Return what is wrong first, then what to use, then what to know about the rest."""
-    wrong = failing(run)
+    """Return whether the machine moved and what is wrong first, then what to use, then what to know about the rest."""
+    moved, wrong = drifting(run), failing(run)
     blocks: list[Block] = []
+    if moved:
+        blocks.append(Callout("warn", "The machine did not hold still", items=_items(moved)))
     if wrong:
         blocks.append(Callout("bad", "Something is wrong", items=_items(wrong)))
     blocks += _advice(recommendations(run))
@@ -55,7 +57,7 @@ def _advice(found: list[Recommendation]) -> list[Block]:
     )
     rows = tuple(
         (
-            Cell((Strong(advice.place.function),), note=advice.place.title),
+            Cell((Strong(advice.place.function),), note=advice.place.finding_title),
             Cell((advice.purpose,)),
             Cell((advice.shapes,)),
             Cell(_finding(advice), note=_caveat(advice), tone="good" if advice.is_claim else "plain"),
@@ -68,6 +70,11 @@ def _advice(found: list[Recommendation]) -> list[Block]:
         "all others that agree with the definition: the interval speaks of this process alone, and in another one the "
         "same code may be laid out luckier. Training is forward and backward together; inference records no graph."
     )
+    if any(advice.place.basis for advice in found):
+        reading += (
+            " By device time: what an accelerator works. As a Python caller waits: the launches, too, which decide "
+            "where shapes are small."
+        )
     return [Table(columns, rows), Paragraph((reading,), muted=True)]
 
 

@@ -1,0 +1,86 @@
+"""The control against time: its points, and the median of each timed block."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gradgauge.report.blocks import Svg
+from gradgauge.report.control import MOST_DRIFT, Control
+from gradgauge.report.figures.style import BAD, BEHIND, GRID, INK, MUTED, theme
+from gradgauge.report.figures.svg import new_axes, to_svg
+from gradgauge.report.formatting import percent
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_LEAST_REACH = 1.5 * MOST_DRIFT
+_FARTHEST = 1e6
+
+
+def draw_drift(control: Control, alt: str) -> Svg:
+    """Return the control's deviation from its median over the session, in percent; points off the axis at its edge."""
+    reach = min(max(_LEAST_REACH, 1.25 * control.drift), _FARTHEST)
+    with theme():
+        figure, (axes,) = new_axes(410, 230)
+        axes.axhspan(-100 * MOST_DRIFT, 100 * MOST_DRIFT, color=GRID, alpha=0.45, linewidth=0, zorder=0)
+        axes.axhline(0, color=GRID, linewidth=1.2, zorder=1)
+        _points(axes, control, reach)
+        for block in control.blocks:
+            change = control.change(block.median_s)
+            is_worst = control.has_drifted and abs(change) > MOST_DRIFT
+            # A round cap keeps a block of one point visible.
+            axes.plot(
+                [block.start_s, block.end_s],
+                [100 * _within(change, reach)] * 2,
+                color=BAD if is_worst else INK,
+                linewidth=3.6 if is_worst else 2.0,
+                solid_capstyle="round",
+                zorder=4,
+            )
+        if control.has_drifted:
+            _name_the_worst(axes, control, reach)
+        axes.set_ylim(-100 * reach, 100 * reach)
+        _percent_ticks(axes)
+        axes.set(xlabel="seconds into the session", ylabel="")
+        axes.grid(visible=False)
+        axes.spines[["top", "right"]].set_visible(False)
+        return to_svg(figure, alt)
+
+
+def _points(axes: Axes, control: Control, reach: float) -> None:
+    pairs = [(x, control.change(y)) for x, y in control.points]
+    inside = [(x, 100 * change) for x, change in pairs if abs(change) <= reach]
+    above = [x for x, change in pairs if change > reach]
+    below = [x for x, change in pairs if change < -reach]
+    if inside:
+        axes.plot(*zip(*inside, strict=True), "o", color=MUTED, markersize=2.6, markeredgewidth=0, alpha=0.7, zorder=3)
+    for xs, edge, marker in ((above, 97 * reach, "^"), (below, -97 * reach, "v")):
+        axes.plot(xs, [edge] * len(xs), marker, color=BEHIND, markersize=4, markeredgewidth=0, zorder=2)
+
+
+def _name_the_worst(axes: Axes, control: Control, reach: float) -> None:
+    worst, change = control.worst, control.change(control.worst.median_s)
+    early = worst.start_s < control.points[0][0] + control.span_s / 2
+    axes.annotate(
+        f"{'+' if change > 0 else '−'}{percent(abs(change))}",
+        ((worst.start_s + worst.end_s) / 2, 100 * _within(change, reach)),
+        xytext=(0 if control.span_s == 0 else 2 if early else -2, 7 if change > 0 else -7),
+        textcoords="offset points",
+        ha="left" if early else "right",
+        va="bottom" if change > 0 else "top",
+        color=BAD,
+        zorder=5,
+    )
+
+
+def _within(change: float, reach: float) -> float:
+    return max(-reach, min(reach, change))
+
+
+def _percent_ticks(axes: Axes) -> None:
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+    axes.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
+    axes.yaxis.set_major_formatter(
+        FuncFormatter(lambda value, _: f"{value:+g} %".replace("-", "−").replace("+0 ", "0 "))
+    )

@@ -1,0 +1,76 @@
+"""What the machine can do at best, and what the harness costs: the measurements that belong to no function."""
+
+from __future__ import annotations
+
+from gradgauge.records import Record
+from gradgauge.report.blocks import Cell, Column, Table
+from gradgauge.report.data import RunData, label_text
+from gradgauge.report.tables.cells import (
+    EMPTY,
+    interval_text,
+    ordered_passes,
+    pass_title,
+    value_text,
+    valueless_cell,
+)
+
+PEAKS = ("peak_bandwidth", "peak_flops")
+OVERHEAD = "overhead"
+_WORK = {
+    "copy": "copy_ into a given tensor",
+    "clone": "a copy into a new tensor",
+    "sigmoid": "a sigmoid into a given tensor",
+    "matmul": "a matrix product",
+}
+
+
+def peak_tables(run: RunData) -> list[Table]:
+    """Return the measured peaks by device, workload and shape; nothing where none was measured."""
+    records = [record for metric in PEAKS for record in run.measured("machine", metric)]
+    if not records:
+        return []
+    several = len({record.case.device for record in records}) > 1
+    rows = tuple(
+        (
+            Cell((record.case.implementation,), note=_WORK.get(record.case.implementation, "")),
+            Cell((record.case.shape or "—",), note=record.case.dtype),
+            *((Cell((record.case.device,)),) if several else ()),
+            _cell(record),
+        )
+        for record in sorted(records, key=lambda record: record.case.device)
+    )
+    device = "" if several else f" on {records[0].case.device}" if records[0].case.device else ""
+    columns = (
+        Column("Work"),
+        Column("Shape"),
+        *((Column("Device"),) if several else ()),
+        Column("Achieved", numeric=True),
+    )
+    caption = (
+        f"The most that this machine did{device}, with the 95 % interval: bytes read and written, or operations, a "
+        "second. Small shapes may stay in a cache."
+    )
+    return [Table(columns, rows, caption, heads=2)]
+
+
+def overhead_tables(run: RunData) -> list[Table]:
+    """Return the harness's own cost a call by device and pass; nothing where it was not measured."""
+    records = run.measured("machine", OVERHEAD)
+    passes = ordered_passes([record.case.pass_ for record in records])
+    found: dict[tuple[str, str], dict[str, Record]] = {}
+    for record in records:
+        found.setdefault((record.case.device, label_text(record)), {})[record.case.pass_] = record
+    rows = tuple(
+        (Cell((device or "—",), note=labels), *(_cell(cells[pass_]) if pass_ in cells else EMPTY for pass_ in passes))
+        for (device, labels), cells in found.items()
+    )
+    columns = (Column("Device"), *(Column(pass_title(pass_) or "call", numeric=True) for pass_ in passes))
+    caption = (
+        "What a call costs that does nothing: the harness's own part of every time by the wall clock. It is not "
+        "subtracted."
+    )
+    return [Table(columns, rows, caption)] if rows else []
+
+
+def _cell(record: Record) -> Cell:
+    return valueless_cell(record) if record.value is None else Cell((value_text(record),), note=interval_text(record))
