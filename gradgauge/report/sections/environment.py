@@ -8,7 +8,8 @@ from typing import Any
 from gradgauge.report import formatting
 from gradgauge.report.blocks import Block, Cell, Code, Column, Definitions, Fold, Heading, Paragraph, Table, Text
 from gradgauge.report.data import RunData
-from gradgauge.report.description import Description
+from gradgauge.report.description import Description, Timing
+from gradgauge.report.tables.spending import spending_table
 
 TITLE = "Environment and reading"
 ORDER = 90
@@ -24,6 +25,9 @@ def render(run: RunData) -> list[Block]:
             (Cell((name,)), Cell((formatting.duration(seconds),))) for name, seconds in description.phases_s.items()
         )
         blocks += [Heading("Where the time went"), Table((Column("Phase"), Column("Time", numeric=True)), rows)]
+    spent = spending_table(description.spent_s)
+    if spent:
+        blocks += [*([] if description.phases_s else [Heading("Where the time went")]), *spent]
     flat = flatten(description.environment)
     if flat:
         blocks.append(Heading("The machine"))
@@ -64,10 +68,19 @@ def _how(description: Description) -> tuple[tuple[Text, Text], ...]:
         ("preset", description.preset),
         ("seed", description.seed),
         ("selection", ", ".join(f"{key} {value}" for key, value in flatten(description.selection) if value != "none")),
+        ("timing", _timing(description.timing)),
         ("start", description.start),
         ("end", description.end or "did not end"),
     ]
     return tuple(((term,), (value or "unknown",)) for term, value in facts)
+
+
+def _timing(timing: Timing) -> str:
+    known = [] if timing.precision is None else [f"±{formatting.percent(timing.precision)}"]
+    known += [
+        f"{key} {', '.join(told)}" for key, told in (("cache", timing.caches), ("backward", timing.protocols)) if told
+    ]
+    return "; ".join([*known, *(["replayed from CUDA graphs, too"] if timing.cuda_graph else [])])
 
 
 def _environment(flat: list[tuple[str, str]]) -> list[Block]:
