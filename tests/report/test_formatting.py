@@ -4,12 +4,12 @@ import doctest
 
 import pytest
 
-from gradgauge.report import curves, formatting
+from gradgauge.report import curves, formatting, labels
 from gradgauge.report.figures import scales
 from gradgauge.report.sections import environment
 
 
-@pytest.mark.parametrize("module", [formatting, scales, environment, curves])
+@pytest.mark.parametrize("module", [formatting, scales, environment, curves, labels])
 def test_the_examples_of_the_docstrings_hold(module: object) -> None:
     assert doctest.testmod(module).failed == 0  # type: ignore[arg-type]
 
@@ -35,6 +35,11 @@ def test_the_modules_of_which_examples_are_expected_have_some() -> None:
         (-0.5, "", "-0.5"),
         (1e300, "ulp", "1 × 10³⁰⁰ ulp"),
         (7.25, "furlong", "7.25 furlong"),
+        (2.4e12, "byte/s", "2.40 TB/s"),
+        (0, "byte/s", "0 B/s"),
+        (None, "byte/s", "—"),
+        (12.0, "flop/s", "12.0 FLOP/s"),
+        (1e300, "flop/s", "1 × 10²⁸⁸ TFLOP/s"),
     ],
 )
 def test_quantity(value: float | None, unit: str, shown: str) -> None:
@@ -43,6 +48,17 @@ def test_quantity(value: float | None, unit: str, shown: str) -> None:
 
 def test_an_interval_keeps_one_unit_across_a_power_of_ten() -> None:
     assert formatting.interval(0.9e-3, 1.1e-3, "s") == "0.90–1.10 ms"
+
+
+def test_an_interval_of_rates_has_one_unit() -> None:
+    assert formatting.interval(0.98e12, 1.02e12, "byte/s") == "0.98–1.02 TB/s"
+
+
+@pytest.mark.parametrize(
+    ("share", "shown"), [(0.0995, "10 %"), (0.0994, "9.9 %"), (-0.12, "-12 %"), (1e9, "1 × 10¹¹ %")]
+)
+def test_a_share_in_percent(share: float, shown: str) -> None:
+    assert formatting.percent(share) == shown
 
 
 def test_no_interval_is_shown_where_an_end_is_unknown() -> None:
