@@ -56,3 +56,9 @@ def explanation(labels: Labels) -> str:
     'what a Python caller waits for'
     """
     return _WORDS.get(labels[0], ("", ""))[1] if len(labels) == 1 else ""
+
+
+def common_words(records: list[Record]) -> str:
+    """Return the odd labels that all of the records have, as one text; nothing where they have none in common."""
+    first, *rest = [odd_labels(record) for record in records]
+    return words(tuple(label for label in first if all(label in other for other in rest)))

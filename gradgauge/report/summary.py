@@ -10,6 +10,7 @@ from gradgauge.report.agreement import Status, expected_reasons, failures, stand
 from gradgauge.report.control import controls
 from gradgauge.report.data import RunData
 from gradgauge.report.formatting import listed, plural, shortened
+from gradgauge.report.labels import common_words
 from gradgauge.report.ranking import recommendations
 
 MAX_LINES = 20
@@ -102,14 +103,14 @@ def disagreeing_as_expected(run: RunData) -> list[Remark]:
 
 def not_run(run: RunData) -> list[Remark]:
     """Return what could not run, one remark for each technique and reason."""
-    grouped: dict[tuple[str, Verdict, str], list[str]] = {}
+    grouped: dict[tuple[str, Verdict, str], list[Record]] = {}
     for record in run.records:
         if record.verdict in (Verdict.UNAVAILABLE, Verdict.UNSUPPORTED):
             subject = ": ".join(filter(None, (record.case.function, record.case.technique.strip(" ·"))))
-            grouped.setdefault((subject, record.verdict, record.detail), []).append(record.case.pass_)
+            grouped.setdefault((subject, record.verdict, record.detail), []).append(record)
     return [
-        Remark(subject, f"{verdict}{_passes(passes)}: {detail or 'no reason recorded'}")
-        for (subject, verdict, detail), passes in grouped.items()
+        Remark(subject, f"{verdict}{_concerned(records)}: {detail or 'no reason recorded'}")
+        for (subject, verdict, detail), records in grouped.items()
     ]
 
 
@@ -158,9 +159,10 @@ def _failure_text(records: list[Record]) -> str:
     return f"{crashed}{what}{more}"
 
 
-def _passes(passes: list[str]) -> str:
-    named = [pass_ for pass_ in dict.fromkeys(passes) if pass_]
-    return f" ({listed(named)})" if named else ""
+def _concerned(records: list[Record]) -> str:
+    passes = [pass_ for pass_ in dict.fromkeys(record.case.pass_ for record in records) if pass_]
+    said = ", ".join(filter(None, (listed(passes) if passes else "", common_words(records))))
+    return f" ({said})" if said else ""
 
 
 def _cut(lines: list[str], limit: int) -> list[str]:

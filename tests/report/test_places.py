@@ -140,3 +140,25 @@ def test_a_failure_of_the_machine_is_named_without_a_function(parent: Path) -> N
     )
     lines = summary_lines(write_run(parent, [failed], []))
     assert lines[1] == "  ✗ copy: crashed, peak_bandwidth: killed"
+
+
+def test_what_could_not_run_in_one_way_of_timing_says_in_which(parent: Path) -> None:
+    records = [
+        dataclasses.replace(
+            labelled(GPU, clock=clock, cache="warm", protocol="retained"),
+            value=None,
+            verdict=Verdict.UNSUPPORTED,
+            detail="no graph to retain",
+        )
+        for clock in ("device", "wall")
+    ]
+    shown = read(write_report(write_run(parent, records, [])).read_text(encoding="utf-8")).sections
+    assert "unsupported (backward, retained graph): no graph to retain" in shown["summary"]
+    assert "speed time (retained graph), speed time (wall clock · retained graph)" in shown["not_run"]
+
+
+def test_the_only_way_that_was_timed_stands_open_however_odd(parent: Path) -> None:
+    records = [labelled("cpu", clock="wall", cache="cold", protocol="fresh")]
+    html = write_report(write_run(parent, records, [])).read_text(encoding="utf-8")
+    assert "<h4>cpu · float32 · cold cache: no call finds its tensors in a cache</h4>" in html
+    assert "Timed in other ways" not in html

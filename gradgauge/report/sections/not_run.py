@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from gradgauge.records import Verdict
+from gradgauge.records import Record, Verdict
 from gradgauge.report.blocks import Block, Bullets, Cell, Code, Column, Fold, Heading, Table, mark
-from gradgauge.report.data import RunData
+from gradgauge.report.data import RunData, label_text
 from gradgauge.report.formatting import plural
 from gradgauge.report.summary import unmeasured
 
@@ -34,7 +34,7 @@ def _could_not(run: RunData) -> list[Block]:
     for record in run.records:
         if record.verdict in _WITHOUT_VALUE:
             key = (record.case.function, record.case.technique.strip(" ·"), record.verdict, record.detail)
-            grouped.setdefault(key, []).append(f"{record.suite} {record.metric}".strip())
+            grouped.setdefault(key, []).append(_concern(record))
     listed = {(function, technique) for function, technique, _, _ in grouped}
     for function in run.selected_functions():
         entry = run.description.functions.get(function)
@@ -55,3 +55,8 @@ def _could_not(run: RunData) -> list[Block]:
     )
     columns = (Column("Technique"), Column("Verdict"), Column("Why"), Column("Concerns"))
     return [Heading("Could not run"), Table(columns, rows)]
+
+
+def _concern(record: Record) -> str:
+    labels = label_text(record)
+    return f"{record.suite} {record.metric}{f' ({labels})' if labels else ''}".strip()

@@ -16,6 +16,7 @@ from gradgauge.report.blocks import (
     LegendEntry,
     Panel,
     Paragraph,
+    Table,
 )
 from gradgauge.report.data import RunData, label_text
 from gradgauge.report.figures.style import Look, looks
@@ -36,6 +37,7 @@ TITLE = "Time"
 ORDER = 40
 _TIMED = ("time", "speedup")
 SHOWS = frozenset(("speed", metric) for metric in (*_TIMED, *METRICS))
+_OPEN_ROWS = 12
 _OPEN_REMARKS = 8
 
 
@@ -55,15 +57,30 @@ def render(run: RunData) -> list[Block] | None:
     found = places(timed, run.function_names())
     for function in dict.fromkeys(place.function for place in found):
         blocks.append(Heading(function))
+        others: list[Block] = []
         for place, is_drawn in ((place, drawn) for place, drawn in found.items() if place.function == function):
             here = by_place[place]
             shown = [record for record in here if record.metric in _TIMED]
-            blocks.append(Heading(place.heading or "no device recorded", level=4))
-            blocks += _figure(run, place, looks(run)) if is_drawn else []
-            blocks += [time_table(run, place, shown, ranked)] if shown else []
-            blocks += [*bandwidth_fold(run, here, moved), *_remarks(place, here)]
+            tables: list[Block] = [time_table(run, place, shown, ranked)] if shown else []
+            further = [*bandwidth_fold(run, here, moved), *_remarks(here)]
+            heading = place.heading or "no device recorded"
+            if is_drawn or place.is_usual:
+                figure = _figure(run, place, looks(run)) if is_drawn else []
+                blocks += [Heading(heading, level=4), *figure, *_folded_where_long(tables), *further]
+            else:
+                others.append(Fold(heading, (*tables, *further)))
+        blocks += [Heading("Timed in other ways", level=4), *others] if others else []
         blocks += protocol_tables(ordered, function)
     return blocks
+
+
+def _folded_where_long(tables: list[Block]) -> list[Block]:
+    return [
+        Fold(f"All {len(table.rows)} rows of times and speedups", (table,))
+        if isinstance(table, Table) and len(table.rows) > _OPEN_ROWS
+        else table
+        for table in tables
+    ]
 
 
 def _precision(run: RunData) -> list[Block]:
@@ -130,7 +147,7 @@ def _sizes(here: DataFrame) -> int:
     return int(here.loc[here["elements"] > 0, "elements"].nunique())
 
 
-def _remarks(place: Place, here: list[Record]) -> list[Block]:
+def _remarks(here: list[Record]) -> list[Block]:
     grouped: dict[tuple[str, str], list[str]] = {}
     for record in here:
         if record.detail:
@@ -142,6 +159,6 @@ def _remarks(place: Place, here: list[Record]) -> list[Block]:
         (Code(technique), f" — {detail}", f" ({found[0]})" if len(set(found)) == 1 else "")
         for (technique, detail), found in grouped.items()
     )
-    if len(items) > _OPEN_REMARKS or not place.is_usual:
+    if len(items) > _OPEN_REMARKS:
         return [Fold(f"{formatting.plural(len(items), 'remark')} on these measurements", (Bullets(items),))]
     return [Paragraph(("Said of these measurements:",), muted=True), Bullets(items)]

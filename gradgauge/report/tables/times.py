@@ -5,7 +5,7 @@ from __future__ import annotations
 from gradgauge.records import Record
 from gradgauge.report import formatting
 from gradgauge.report.agreement import Standing, Status, standings
-from gradgauge.report.blocks import Block, Cell, Column, Fold, Table, Tone
+from gradgauge.report.blocks import Cell, Column, Table, Tone
 from gradgauge.report.data import RunData
 from gradgauge.report.harness import Harness
 from gradgauge.report.places import Place
@@ -19,8 +19,6 @@ from gradgauge.report.tables.cells import (
     value_text,
     valueless_cell,
 )
-
-OPEN_ROWS = 12
 
 Ranked = dict[tuple[Place, str, str], Ranking]
 # (shape, technique) → pass → metric → record, smallest shapes first.
@@ -39,8 +37,8 @@ def grid_of(run: RunData, records: list[Record]) -> Grid:
     return {key: cells[key] for key in sorted(cells, key=lambda key: elements[key[0]])}
 
 
-def time_table(run: RunData, place: Place, here: list[Record], ranked: Ranked) -> Block:
-    """Return the table of times and speedups, folded where it is long or not about the usual way of timing."""
+def time_table(run: RunData, place: Place, here: list[Record], ranked: Ranked) -> Table:
+    """Return the table of times and speedups of one place."""
     standing = standings(run)
     passes = ordered_passes([record.case.pass_ for record in here])
     grid = grid_of(run, here)
@@ -63,13 +61,8 @@ def time_table(run: RunData, place: Place, here: list[Record], ranked: Ranked) -
         "Among the techniques that agree: ★ fastest, by more than 5 % · ☆ not told apart from the fastest."
     )
     caption += " ≈ noisy: the interval is wider than asked." if any(map(about, here)) else ""
-    caption += " Harness: the largest part that measuring itself has in a row's times." if harness else ""
-    table = Table(columns, rows, caption, heads=2)
-    return (
-        table
-        if place.is_usual and len(rows) <= OPEN_ROWS
-        else Fold(f"All {len(rows)} rows of times and speedups", (table,))
-    )
+    caption += " Harness: the largest part of a row's times that a call takes which does nothing." if harness else ""
+    return Table(columns, rows, caption, heads=2)
 
 
 def _harness_notes(run: RunData, place: Place, grid: Grid) -> dict[tuple[str, str], str]:
