@@ -19,6 +19,10 @@ class Wrong(Exception):
     """What an implementation did wrong, found by this project's own checks; the message is the whole sentence."""
 
 
+class Unsupported(Exception):
+    """What an implementation cannot do and need not: the message is the whole sentence."""
+
+
 @dataclass(frozen=True)
 class Failure:
     """Why there is no figure: the verdict, and a sentence."""
@@ -37,6 +41,8 @@ def attempt(doing: str, action: Callable[[], T]) -> T | Failure:
         return action()
     except Wrong as wrong:
         return Failure(Verdict.FAIL, str(wrong))
+    except Unsupported as missing:
+        return Failure(Verdict.UNSUPPORTED, str(missing))
     except (Exception, SystemExit, KeyboardInterrupt) as error:
         if isinstance(error, KeyboardInterrupt) and not interrupts_are_ignored():
             raise

@@ -21,6 +21,7 @@ from gradgauge.job import Job
 from gradgauge.records import Verdict
 from gradgauge.runs import RunFolder
 from gradgauge.supervisor import Progress, Refused, supervise
+from gradgauge.timing import Timing
 
 RAN_TO_ITS_END = (0, 1, 5)
 """pytest's statuses for all passed, some failed, none collected; any other means that it broke off."""
@@ -30,6 +31,7 @@ RAN_TO_ITS_END = (0, 1, 5)
 class Request:
     """What the user asked for, checked.
 
+    timing: how cases are timed.
     limit_s: after how many seconds of measuring no further case is begun, None for never.
     timeout_s: the longest that one step of one case may take.
     """
@@ -42,6 +44,7 @@ class Request:
     results: Path
     seed: int
     threads: int | None
+    timing: Timing
     timeout_s: float
     fresh_cache: bool
 
@@ -109,6 +112,7 @@ def _job(request: Request, folder: RunFolder) -> Job:
         implementations=tuple(str(path.resolve()) for path in request.implementations),
         only_mine=request.only_mine,
         threads=request.threads,
+        timing=request.timing,
         limit_s=request.limit_s,
     )
 
@@ -128,6 +132,7 @@ def _describe_request(request: Request, folder: RunFolder) -> dict[str, Any]:
         "preset": request.preset,
         "limit_s": request.limit_s,
         "seed": request.seed,
+        "timing": asdict(request.timing),
         "selection": {axis: list(values) for axis, values in asdict(request.selection).items()},
         "start": _now(),
         "end": None,
@@ -139,6 +144,7 @@ def _describe_request(request: Request, folder: RunFolder) -> dict[str, Any]:
         "planned": [],
         "left_out": [],
         "phases_s": {},
+        "spent_s": {},
     }
 
 
@@ -151,6 +157,7 @@ def _close(folder: RunFolder, description: dict[str, Any], progress: Progress, *
     described = description | _describe_plan(progress)
     described["left_out"] = [*progress.left_out, *_unreached(progress), *described["left_out"]]
     described["phases_s"] = {name: round(seconds, 3) for name, seconds in progress.seconds.items()}
+    described["spent_s"] = _where_time_went(progress)
     described |= {"end": _now(), "complete": complete}
     folder.write_description(described)
     write_benchmark_json(folder.benchmark_json, progress.benchmarks)
@@ -158,6 +165,24 @@ def _close(folder: RunFolder, description: dict[str, Any], progress: Progress, *
     journal = (folder.journal_jsonl,) if complete else ()
     for scratch in (folder.job_json, folder.pulse, folder.path / "pytest.ini", *journal):
         scratch.unlink(missing_ok=True)
+
+
+SPENT = {
+    "timed_s": "timed regions",
+    "prepared_s": "fresh graphs",
+    "companions_s": "control and copies",
+    "warm_up_s": "warm-up and compilation",
+}
+"""What the fields of `sampling.Spent` are called in run.json."""
+
+
+def _where_time_went(progress: Progress) -> dict[str, dict[str, float]]:
+    """Return the seconds of each suite that reads a clock, by what they went into."""
+    told = {}
+    for suite, spent in progress.spent.items():
+        rest_s = progress.seconds.get(suite, 0.0) - sum(spent.values())
+        told[suite] = {name: round(spent[key], 3) for key, name in SPENT.items()} | {"rest": round(max(0.0, rest_s), 3)}
+    return told
 
 
 def _unreached(progress: Progress) -> list[dict[str, str]]:

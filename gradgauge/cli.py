@@ -18,6 +18,8 @@ from gradgauge.bench import Interrupted, Outcome, Request, run_bench
 from gradgauge.catalog import UnreadablePath, builtin_folder
 from gradgauge.grid import Selection
 from gradgauge.options import (
+    Caches,
+    CudaGraph,
     Devices,
     Dtypes,
     Folders,
@@ -28,6 +30,8 @@ from gradgauge.options import (
     Modes,
     OnlyMine,
     Passes,
+    Precision,
+    Protocols,
     Results,
     Seed,
     Shapes,
@@ -40,10 +44,12 @@ from gradgauge.options import (
     check_numbers,
     limit_seconds,
     scan_files,
+    timing_of,
 )
 from gradgauge.runs import RunFolder, UnreadableRun
 from gradgauge.supervisor import Refused, WorkerLost
 from gradgauge.terminal import catalog_table, progress_display, specification_lines
+from gradgauge.timing import PRECISION
 
 FINE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 MOST_PROBLEMS = 20
@@ -77,6 +83,10 @@ def bench(  # noqa: PLR0913, PLR0917  (typer reads the options off the signature
     timeout: Timeout = 120.0,
     fresh_cache: Annotated[bool, typer.Option("--fresh-cache", help="Compile from an empty cache.")] = False,
     threads: Threads = None,
+    precision: Precision = f"{PRECISION:.0%}",
+    cache: Caches = None,
+    backward_protocol: Protocols = None,
+    cuda_graph: CudaGraph = False,
     seed: Seed = 0,
 ) -> int:
     """Measure, write the report, print where it is."""
@@ -86,7 +96,10 @@ def bench(  # noqa: PLR0913, PLR0917  (typer reads the options off the signature
     check_choices(preset, selection, folders, only_mine=only_mine)
     check_numbers(timeout, threads)
     limit_s = limit_seconds(limit, preset)
-    request = Request(preset, limit_s, selection, folders, only_mine, results, seed, threads, timeout, fresh_cache)
+    timing = timing_of(precision, cache, backward_protocol, cuda_graph=cuda_graph)
+    request = Request(
+        preset, limit_s, selection, folders, only_mine, results, seed, threads, timing, timeout, fresh_cache
+    )
     with progress_display(out, limit_s) as watch:
         outcome = run_bench(request, watch)
     _finish(outcome)

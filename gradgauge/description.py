@@ -39,6 +39,7 @@ def _describe_function(entry: FunctionEntry, devices: tuple[str, ...]) -> dict[s
         "source": function.source,
         "inputs": list(function.inputs),
         "breakpoints": list(function.breakpoints),
+        "backward_reads": [function.inputs[index] for index in function.backward_read_indices],
         "kinks": [{"name": kink.name, "point": kink.point, "slopes": kink.slopes} for kink in function.kinks],
         "curve": function.curve,
         "value_budget_ulp": function.value_budget_ulp,

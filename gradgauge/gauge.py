@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any, TypeVar
 
 import torch
@@ -15,7 +16,9 @@ from gradgauge.catalog import FunctionEntry
 from gradgauge.compilation import compile_call, forget_compiled
 from gradgauge.model import Implementation
 from gradgauge.records import Metric, Record, Series, Verdict
+from gradgauge.sampling import Spent
 from gradgauge.session import Session
+from gradgauge.timing import Timing
 
 T = TypeVar("T")
 
@@ -72,6 +75,11 @@ class Gauge:
         return self.session.job.seed
 
     @property
+    def timing(self) -> Timing:
+        """Return how the user wants cases timed."""
+        return self.session.job.timing
+
+    @property
     def entry(self) -> FunctionEntry:
         """Return the case's function."""
         return self.session.entry(self.case)
@@ -92,12 +100,15 @@ class Gauge:
         return self.session.block(self.suite, self.case)
 
     def block_budget_s(self) -> float:
-        """Return the seconds that this block may spend on rounds: its even share of the suite's, if time is left."""
-        preset = self.session.job.preset
-        suite = self.session.suites[self.suite]
-        share = suite.budget_s.get(preset, 3.0 * self.session.blocks(self.suite)) / self.session.blocks(self.suite)
+        """Return the seconds that this block may spend on rounds: its even share of what the suite has left."""
+        share = self.session.budgets.share_s(self.suite, self.case.block)
         remaining = self.session.remaining_s(self.suite)
         return share if remaining is None else max(0.0, min(share, remaining))
+
+    def spend(self, spent: Spent) -> None:
+        """Tell where the seconds of this block went; what it did not use is left to later blocks."""
+        self.session.budgets.spend(self.suite, self.case.block, spent.timed_s + spent.prepared_s + spent.companions_s)
+        self.session.say("spent", suite=self.suite, seconds=asdict(spent))
 
     def once_per_block(self, name: str, build: Callable[[], T]) -> T:
         """Return what `build` returned the first time that this block asked for `name`."""
@@ -130,9 +141,11 @@ class Gauge:
         else:
             self.record(metric, None, Verdict.NOT_APPLICABLE, failure.detail)
 
-    def series(self, name: str, x: list[float], y: list[float], x_unit: str = "", y_unit: str = "") -> None:
-        """File a curve for this case."""
-        self.results.append(Series(self.case, name, tuple(x), tuple(y), x_unit, y_unit))
+    def series(
+        self, name: str, x: list[float], y: list[float], x_unit: str = "", y_unit: str = "", case: Case | None = None
+    ) -> None:
+        """File a curve, of this case unless another is named."""
+        self.results.append(Series(case or self.case, name, tuple(x), tuple(y), x_unit, y_unit))
 
     @property
     def failures(self) -> list[Record]:

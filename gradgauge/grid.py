@@ -35,6 +35,20 @@ class Sweep:
 
 
 @dataclass(frozen=True)
+class Workload:
+    """Work that is nobody's implementation. shape: by kind of device, `""` standing for any other."""
+
+    name: str
+    shape: Mapping[str, str]
+    pass_: str = ""
+
+    def on(self, device: str) -> Case:
+        """Return the case that measures it on a device."""
+        shape = self.shape.get(device.partition(":")[0], self.shape[""])
+        return Case("", self.name, "", self.pass_, device, "float32", shape, "")
+
+
+@dataclass(frozen=True)
 class Suite:
     """A question, the metrics that answer it, and the cases of each preset.
 
@@ -46,6 +60,7 @@ class Suite:
     eager_first: nothing compiled is begun before all that is eager is done.
     whatever_pass: its cases stay when the user chooses passes, because what is timed must have been checked.
     timed: reads a clock, so nothing else may run on the machine meanwhile.
+    workloads: what is measured on each device besides the functions' implementations.
     """
 
     question: str
@@ -58,6 +73,7 @@ class Suite:
     eager_first: bool = False
     whatever_pass: bool = False
     timed: bool = False
+    workloads: tuple[Workload, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -91,11 +107,12 @@ def plan(
     """
     ranked: list[tuple[tuple[int, int, int], Case]] = []
     for entry in functions:
-        for sweep in suite.sweeps[preset]:
+        for sweep in suite.sweeps.get(preset, ()):
             shapes = _shapes(entry, preset, sweep, selection)
             for device in devices:
                 ranked += list(_cases(entry, sweep, shapes, selection, device, suite))
-    unique = dict.fromkeys(case for _, case in sorted(ranked, key=lambda pair: pair[0]))
+    unique = dict.fromkeys(workload.on(device) for device in devices for workload in suite.workloads)
+    unique |= dict.fromkeys(case for _, case in sorted(ranked, key=lambda pair: pair[0]))
     if not suite.eager_first:
         return _grouped(unique, lambda case: case.block)
     return [

@@ -10,13 +10,14 @@ from typing import Any
 
 from gradgauge.cases import Case
 from gradgauge.grid import Selection
+from gradgauge.timing import Timing
 
 
 @dataclass(frozen=True)
 class Job:
     """One measuring session, or what is left of it.
 
-    run: the run folder. implementations: folders from outside.
+    run: the run folder. implementations: folders from outside. timing: how cases are timed.
     limit_s: seconds of measuring after which no further case is begun, None for no limit; spent_s: of them, by earlier
     workers. done: (suite, slug) already filed. dropped: function/implementation/device → why nothing more of it is
     measured. unloadable: file → how it killed a process. checked, unchecked: techniques that time sufficed for, and
@@ -30,6 +31,7 @@ class Job:
     implementations: tuple[str, ...] = ()
     only_mine: bool = False
     threads: int | None = None
+    timing: Timing = field(default_factory=Timing)
     limit_s: float | None = None
     spent_s: float = 0.0
     done: tuple[tuple[str, str], ...] = ()
@@ -47,6 +49,7 @@ class Job:
         """Read what `write` wrote."""
         keys: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
         keys["selection"] = Selection.from_json(keys["selection"])
+        keys["timing"] = Timing.from_json(keys["timing"])
         keys["implementations"] = tuple(keys["implementations"])
         keys["checked"], keys["unchecked"] = tuple(keys["checked"]), tuple(keys["unchecked"])
         keys["done"] = tuple((suite, slug) for suite, slug in keys["done"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
+from statistics import median
 from typing import Any
 
 from pytest_benchmark.fixture import BenchmarkFixture
@@ -9,22 +11,41 @@ from torch import Tensor
 
 from gradgauge.calling import outputs_of
 from gradgauge.cases import Case
+from gradgauge.clocks import Clock, clock_for
 from gradgauge.gauge import Gauge
 from gradgauge.inputs import as_leaf, cotangents, generator_for, random_inputs
 from gradgauge.memory import peak_bytes
-from gradgauge.passes import Subject, pass_of
-from gradgauge.sampling import Samples
+from gradgauge.passes import BATCH_BYTES, Inputs, Pass, Subject, pass_of
+from gradgauge.sampling import Block, Samples
+from gradgauge.timing import USUAL, TimingProtocol
+from gradgauge.workloads import MOST_COPIES, control_pass, control_shape, copy_pass
+
+CONTROL = "control"
+POINTS = 12
 
 
-def subjects_of(gauge: Gauge) -> list[Subject]:
+def subjects_of(gauge: Gauge, protocol: TimingProtocol = USUAL) -> list[Subject]:
     """Return the subjects of the case's block, all on the same input tensors and the same cotangents."""
-    return [subject_of(gauge, case) for case in gauge.block()]
+    return [subject_of(gauge, case, protocol) for case in gauge.block()]
 
 
-def subject_of(gauge: Gauge, case: Case) -> Subject:
-    """Return one case of the gauge's block, ready to run."""
+def subject_of(gauge: Gauge, case: Case, protocol: TimingProtocol = USUAL) -> Subject:
+    """Return one case of the gauge's block, ready to run.
+
+    Where a CPU's cache must not hold what a call reads, each call gets inputs of its own; an accelerator's cache is
+    flushed before each call instead.
+    """
     inputs, grad_outputs = gauge.once_per_block("tensors", lambda: _tensors(gauge, case))
-    return Subject(case, gauge.call(case), inputs, grad_outputs)
+    copies: tuple[Inputs, ...] = ()
+    if protocol.cache == "cold" and case.device == "cpu":
+        copies = gauge.once_per_block("copies", lambda: _copies(inputs, case))
+    return Subject(case, gauge.call(case), inputs, grad_outputs, protocol, copies)
+
+
+def _copies(inputs: Inputs, case: Case) -> tuple[Inputs, ...]:
+    each = sum(tensor.numel() * tensor.element_size() for tensor in inputs)
+    count = max(1, min(MOST_COPIES, BATCH_BYTES // max(1, each)))
+    return tuple(tuple(as_leaf(tensor.detach(), case) for tensor in inputs) for _ in range(count))
 
 
 def _tensors(gauge: Gauge, case: Case) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
@@ -43,16 +64,58 @@ def warm_peak(subject: Subject) -> int:
     return peak_bytes(lambda: pass_.run(batch), subject.case.device)
 
 
-def file_rounds(gauge: Gauge, benchmark: BenchmarkFixture, samples: Samples) -> None:
+def timing_companions(
+    gauge: Gauge, protocols: tuple[TimingProtocol, ...], moved: int
+) -> dict[Hashable, tuple[Pass, Clock]]:
+    """Return what is timed in turns with a block: the control, and a copy of as many bytes by each clock and cache."""
+    device = gauge.case.device
+    usual = TimingProtocol("wall" if device == "cpu" else "device")
+    companions: dict[Hashable, tuple[Pass, Clock]] = {CONTROL: (control_pass(device), clock_for(usual, device))}
+    for protocol in protocols:
+        cold_inputs = protocol.cache == "cold" and device == "cpu"
+        copying = copy_pass(moved, device, cold=cold_inputs)
+        companions.setdefault((protocol.clock, protocol.cache), (copying, clock_for(protocol, device)))
+    return companions
+
+
+def file_control(gauge: Gauge, block: Block) -> None:
+    """File how the control fared while the block was measured: up to POINTS medians of neighbouring rounds."""
+    control = block.companions[CONTROL]
+    if not isinstance(control, Samples) or not control.rounds_s:
+        return
+    device = gauge.case.device
+    bins = [list(chunk) for chunk in _split(list(zip(control.taken_s, control.rounds_s, strict=True)), POINTS)]
+    began = gauge.session.began - gauge.session.job.spent_s  # earlier workers of the same run come first
+    x = [median(taken for taken, _ in points) - began for points in bins]
+    y = [median(seconds for _, seconds in points) for points in bins]
+    case = Case("", CONTROL, "", "", device, "float32", control_shape(device), "")
+    gauge.series(CONTROL, x, y, "s", "s", case)
+
+
+def _split(points: list[tuple[float, float]], most: int) -> list[list[tuple[float, float]]]:
+    size = -(-len(points) // most)
+    return [points[start : start + size] for start in range(0, len(points), size)]
+
+
+def file_rounds(gauge: Gauge, benchmark: BenchmarkFixture, samples: Samples, protocol: TimingProtocol) -> None:
     """Make the rounds an ordinary entry of pytest-benchmark, and tell it to the journal.
 
     Leans on `BenchmarkFixture._make_stats`, `._mode` and `Metadata.update/as_dict` of pytest-benchmark 5; a contract
-    test pins them.
+    test pins them. A case that is timed under several protocols gets an entry for each.
     """
     case = gauge.case
-    benchmark.group = case.block.slug
-    benchmark.param, benchmark.params = case.slug, None
-    benchmark.extra_info.update({"suite": gauge.suite, **case.to_json(), "iterations": samples.iterations})
+    usual = protocol == gauge.timing.protocols_for(case.pass_ or "forward", case.device)[0]
+    suffix = "" if usual or not case.function else f" {' '.join(protocol.labels.values())}"
+    benchmark.name = f"{benchmark.name.partition('[')[0]}[{case.slug}{suffix}]"
+    benchmark.group = case.block.slug + suffix
+    benchmark.param, benchmark.params = case.slug + suffix, None
+    benchmark.extra_info = {
+        "suite": gauge.suite,
+        **case.to_json(),
+        "labels": protocol.labels,
+        "iterations": samples.iterations,
+        "throttled_rounds": sorted(samples.throttled),
+    }
     benchmark._mode = "gradgauge"  # noqa: SLF001  (or it warns that the fixture was not used)
     stats: Any = benchmark._make_stats(samples.iterations)  # noqa: SLF001
     for seconds in samples.rounds_s:

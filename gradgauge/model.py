@@ -71,6 +71,8 @@ class Function:
         shape: the magnitude that gradient errors are measured against, besides the true gradient's own.
     value_budget_ulp, gradient_budget_ulp: the largest error that correctly rounded intermediate steps may add up
         to; for a gradient that is summed over broadcast elements, the engine adds what the summation may cost.
+    backward_reads: names of the inputs that the derivative depends on, which a backward cannot do without; None stands
+        for all of them.
     shapes: preset → shapes, smallest first; a preset that is not named takes the grid's own.
     curve: the range over which f and f′ (of the first output) are drawn; None for what is not elementwise.
     sample: (generator, shapes) → float32 CPU tensors; replaces the engine's own random inputs.
@@ -87,9 +89,16 @@ class Function:
     gradient_scale: float | Callable[..., tuple[Tensor, ...]] = 1.0
     value_budget_ulp: float = 4.0
     gradient_budget_ulp: float = 4.0
+    backward_reads: tuple[str, ...] | None = None
     shapes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     curve: tuple[float, float] | None = None
     sample: Callable[[torch.Generator, tuple[tuple[int, ...], ...]], tuple[Tensor, ...]] | None = None
+
+    @property
+    def backward_read_indices(self) -> tuple[int, ...]:
+        """Return which of the inputs the derivative depends on."""
+        reads = self.inputs if self.backward_reads is None else self.backward_reads
+        return tuple(index for index, name in enumerate(self.inputs) if name in reads)
 
     def __post_init__(self) -> None:
         # Somebody's file may define anything, whatever the hints say.
@@ -98,6 +107,10 @@ class Function:
         _check_names("inputs", self.inputs)
         if not self.inputs:
             raise ValueError("a function takes at least one input")
+        _check_names("backward_reads", self.backward_reads or ())
+        for name in self.backward_reads or ():
+            if name not in self.inputs:
+                raise ValueError(f"backward_reads names {name!r}; the inputs are {', '.join(self.inputs)}")
         _check_all("edges", self.edges, (int, float))
         _check_all("kinks", self.kinks, Kink)
         _check_numbers("breakpoints", self.breakpoints)

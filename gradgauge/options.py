@@ -11,6 +11,7 @@ import typer
 from gradgauge.cases import DTYPES, LAYOUTS, MODES, PASSES, parse_shapes
 from gradgauge.catalog import Sources, builtin_folder, scan
 from gradgauge.grid import PRESETS, Selection
+from gradgauge.timing import BACKWARD_PROTOCOLS, CACHES, Timing
 
 T = TypeVar("T", int, float)
 
@@ -52,6 +53,23 @@ Passes = Annotated[list[str] | None, _choice("--pass", "inference, forward, back
 Devices = Annotated[list[str] | None, _choice("--device", "cpu, cuda, cuda:1, …")]
 Dtypes = Annotated[list[str] | None, _choice("--dtype", "float64, float32, bfloat16, float16.")]
 Shapes = Annotated[list[str] | None, _choice("--shape", "1024x1024 · 1024x1024,1024 · scalar · 0x3.")]
+Precision = Annotated[
+    str,
+    typer.Option(
+        help="Half width of a median's 95 % interval at which a case is timed enough: 2% or 0.02.", metavar="SHARE"
+    ),
+]
+Caches = Annotated[
+    list[str] | None,
+    _choice("--cache", "warm (the usual: the same tensors again) and cold (flushed, or other tensors, each call)."),
+]
+Protocols = Annotated[
+    list[str] | None,
+    _choice(
+        "--backward-protocol", "fresh graphs (the usual), one graph retained, fresh graphs accumulating into .grad."
+    ),
+]
+CudaGraph = Annotated[bool, typer.Option("--cuda-graph", help="Besides, replay each case from a CUDA graph.")]
 Layouts = Annotated[list[str] | None, _choice("--layout", "contiguous, transposed, strided, expanded, channels-last.")]
 Folders = Annotated[
     list[Path] | None,
@@ -90,6 +108,32 @@ def check_numbers(timeout_s: float, threads: int | None) -> None:
         raise Usage(f"--timeout {timeout_s:g} must be above 0 seconds")
     if threads is not None and threads < 1:
         raise Usage(f"--threads {threads} must be at least 1")
+
+
+def timing_of(
+    precision: str, caches: Sequence[str] | None, protocols: Sequence[str] | None, *, cuda_graph: bool
+) -> Timing:
+    """Return how cases are to be timed; raise Usage for a value that is not to be had."""
+    check_among("cache", caches or (), CACHES)
+    check_among("backward-protocol", protocols or (), BACKWARD_PROTOCOLS)
+    usual = Timing()
+    return Timing(
+        _share("precision", precision),
+        tuple(dict.fromkeys(caches or usual.caches)),
+        tuple(dict.fromkeys(protocols or usual.protocols)),
+        cuda_graph,
+    )
+
+
+def _share(flag: str, given: str) -> float:
+    """Return the share that a text such as `2%` or `0.02` names; raise Usage unless it lies between 0 and 1."""
+    try:
+        share = float(given.removesuffix("%")) / (100 if given.endswith("%") else 1)
+    except ValueError:
+        raise Usage(f"--{flag} {given!r} is neither a percentage such as 2% nor a share such as 0.02") from None
+    if not 0 < share < 1:
+        raise Usage(f"--{flag} {given} must lie between 0 and 1 (or 0% and 100%)")
+    return share
 
 
 def limit_seconds(given: str | None, preset: str) -> float | None:

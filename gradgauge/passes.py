@@ -6,8 +6,9 @@ are dropped before the next call begins, as a training loop drops them.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Any
 
 import torch
@@ -15,19 +16,40 @@ from torch import Tensor
 
 from gradgauge.calling import Call, outputs_of
 from gradgauge.cases import Case
+from gradgauge.timing import USUAL, TimingProtocol
 
 BATCH_BYTES = 256 * 2**20
 """What the graphs and cotangents that one round consumes may occupy."""
 
+MOST_ITERATIONS = 10_000
+
+Inputs = tuple[Tensor, ...]
+
 
 @dataclass(frozen=True)
 class Subject:
-    """A case that is ready to run. inputs: leaves; grad_outputs: one for each output, shared in value by a block."""
+    """A case that is ready to run.
+
+    inputs: leaves; grad_outputs: one for each output, shared in value by a block.
+    protocol: how it is timed.
+    copies: more leaves of the same values, for a protocol whose calls must not find their inputs in a cache.
+    """
 
     case: Case
     call: Call
-    inputs: tuple[Tensor, ...]
+    inputs: Inputs
     grad_outputs: tuple[Tensor, ...]
+    protocol: TimingProtocol = USUAL
+    copies: tuple[Inputs, ...] = ()
+
+    @property
+    def key(self) -> tuple[Case, TimingProtocol]:
+        """Return what tells it from every other subject of its block."""
+        return self.case, self.protocol
+
+    def rotation(self, iterations: int) -> Iterable[Inputs]:
+        """Return the inputs of so many calls: always the same ones, or one copy after the other."""
+        return self.copies[:iterations] if self.copies else repeat(self.inputs, iterations)
 
 
 @dataclass(frozen=True)
@@ -36,67 +58,105 @@ class Pass:
 
     prepare: Callable[[int], Any]
     run: Callable[[Any], None]
-    most_iterations: int
+    most_iterations: int = MOST_ITERATIONS
 
 
-def pass_of(subject: Subject) -> Pass:
-    """Return the pass that the subject's case names."""
-    return _BUILDERS[subject.case.pass_](subject)
+Differentiate = Callable[[tuple[Tensor, ...], tuple[Tensor, ...]], None]
+"""Runs a backward: outputs, one cotangent for each → gradients in `.grad`."""
 
 
-def _inference(subject: Subject) -> Pass:
-    call, inputs = subject.call, subject.inputs
+def pass_of(subject: Subject, differentiate: Differentiate = torch.autograd.backward) -> Pass:
+    """Return the pass that the subject's case names, under its protocol.
 
-    def run(batch: range) -> None:
+    differentiate: PyTorch's own, but where the harness is measured without it.
+    """
+    pass_ = _BUILDERS[subject.case.pass_](subject, differentiate)
+    if not subject.copies:
+        return pass_
+    return Pass(pass_.prepare, pass_.run, min(pass_.most_iterations, len(subject.copies)))
+
+
+def _inference(subject: Subject, _: Differentiate) -> Pass:
+    call = subject.call
+
+    def run(batch: Iterable[Inputs]) -> None:
         with torch.inference_mode():
-            for _ in batch:
+            for inputs in batch:
                 call(*inputs)
 
-    return Pass(range, run, most_iterations=10_000)
+    return Pass(subject.rotation, run)
 
 
-def _forward(subject: Subject) -> Pass:
-    call, inputs = subject.call, subject.inputs
+def _forward(subject: Subject, _: Differentiate) -> Pass:
+    call = subject.call
 
-    def run(batch: range) -> None:
-        for _ in batch:
+    def run(batch: Iterable[Inputs]) -> None:
+        for inputs in batch:
             call(*inputs)
 
-    return Pass(range, run, most_iterations=10_000)
+    return Pass(subject.rotation, run)
 
 
-def _backward(subject: Subject) -> Pass:
-    call, inputs = subject.call, subject.inputs
+def _backward(subject: Subject, differentiate: Differentiate) -> Pass:
+    if subject.protocol.backward == "retained":
+        return _retained_backward(subject)
+    call, start_anew, finish = subject.call, _start_of(subject), _finish_of(subject)
+    lend = _Lender(subject).lend
 
-    def prepare(iterations: int) -> list[tuple[tuple[Tensor, ...], tuple[Tensor, ...]]]:
-        clear_gradients(inputs)
-        return [(outputs_of(call(*inputs)), _clones(subject.grad_outputs)) for _ in range(iterations)]
+    def prepare(iterations: int) -> list[tuple[Inputs, tuple[Tensor, ...], Inputs]]:
+        start_anew()
+        rotation = zip(subject.rotation(iterations), lend(iterations), strict=True)
+        batch = [(outputs_of(call(*inputs)), grad_outputs, inputs) for inputs, grad_outputs in rotation]
+        if subject.copies:
+            batch.reverse()  # consumed from its end: the graph that was built first, and is coldest, comes first
+        return batch
 
-    def run(batch: list[tuple[tuple[Tensor, ...], tuple[Tensor, ...]]]) -> None:
+    def run(batch: list[tuple[Inputs, tuple[Tensor, ...], Inputs]]) -> None:
         while batch:
-            outputs, grad_outputs = batch.pop()
-            torch.autograd.backward(outputs, grad_outputs)
-            clear_gradients(inputs)
+            outputs, grad_outputs, inputs = batch.pop()
+            differentiate(outputs, grad_outputs)
+            finish(inputs)
 
     return Pass(prepare, run, _iterations_within_memory(subject, tensors_per_iteration=6))
 
 
-def _forward_backward(subject: Subject) -> Pass:
-    call, inputs = subject.call, subject.inputs
+def _retained_backward(subject: Subject) -> Pass:
+    graph: list[tuple[Tensor, ...]] = []  # one, made when the first round needs it
+    lend = _Lender(subject).lend
 
     def prepare(iterations: int) -> list[tuple[Tensor, ...]]:
-        clear_gradients(inputs)
-        return [_clones(subject.grad_outputs) for _ in range(iterations)]
+        clear_gradients(subject.inputs)
+        if not graph:
+            graph.append(outputs_of(subject.call(*subject.inputs)))
+        return list(lend(iterations))
 
     def run(batch: list[tuple[Tensor, ...]]) -> None:
+        outputs, inputs = graph[0], subject.inputs
         while batch:
-            torch.autograd.backward(outputs_of(call(*inputs)), batch.pop())
+            torch.autograd.backward(outputs, batch.pop(), retain_graph=True)
             clear_gradients(inputs)
 
     return Pass(prepare, run, _iterations_within_memory(subject, tensors_per_iteration=1))
 
 
-_BUILDERS: dict[str, Callable[[Subject], Pass]] = {
+def _forward_backward(subject: Subject, differentiate: Differentiate) -> Pass:
+    call, start_anew, finish = subject.call, _start_of(subject), _finish_of(subject)
+    lend = _Lender(subject).lend
+
+    def prepare(iterations: int) -> list[tuple[tuple[Tensor, ...], Inputs]]:
+        start_anew()
+        return list(zip(lend(iterations), subject.rotation(iterations), strict=True))
+
+    def run(batch: list[tuple[tuple[Tensor, ...], Inputs]]) -> None:
+        while batch:
+            grad_outputs, inputs = batch.pop()
+            differentiate(outputs_of(call(*inputs)), grad_outputs)
+            finish(inputs)
+
+    return Pass(prepare, run, _iterations_within_memory(subject, tensors_per_iteration=1))
+
+
+_BUILDERS: dict[str, Callable[[Subject, Differentiate], Pass]] = {
     "inference": _inference,
     "forward": _forward,
     "backward": _backward,
@@ -104,17 +164,85 @@ _BUILDERS: dict[str, Callable[[Subject], Pass]] = {
 }
 
 
-def clear_gradients(inputs: tuple[Tensor, ...]) -> None:
+def clear_gradients(inputs: Inputs) -> None:
     """Set `.grad` of every input to None, or the next backward would time an accumulation."""
     for tensor in inputs:
         tensor.grad = None
 
 
-def _clones(tensors: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    # A backward may write into its grad_output; nobody else may see that.
-    return tuple(tensor.clone() for tensor in tensors)
+def _start_of(subject: Subject) -> Callable[[], None]:
+    """Return what a round begins with, untimed: no gradient anywhere, or one of zeros to accumulate into."""
+
+    def start_anew() -> None:
+        for inputs in (subject.inputs, *subject.copies):
+            clear_gradients(inputs)
+            if subject.protocol.backward == "accumulating":
+                for tensor in inputs:
+                    tensor.grad = torch.zeros_like(tensor)
+
+    return start_anew
+
+
+def _finish_of(subject: Subject) -> Callable[[Inputs], None]:
+    """Return what a call ends with: its gradients dropped, as an optimizer's `zero_grad` does, or left to grow."""
+    return _leave if subject.protocol.backward == "accumulating" else clear_gradients
+
+
+def _leave(_: Inputs) -> None:
+    pass
+
+
+class _Lender:
+    """Lends a subject its cotangents: clones, because a backward may write into them and nobody else may see that.
+
+    The first batch gets a clone for each call. If they come back as they were lent, one clone serves from then on, as
+    in a training loop the cotangent is warm; where calls must find nothing in a cache, each keeps its own.
+    """
+
+    def __init__(self, subject: Subject) -> None:
+        self._grad_outputs = subject.grad_outputs
+        self._lent: list[tuple[Tensor, ...]] = []
+        self._shared: tuple[Tensor, ...] | None = None
+        self._is_decided = subject.protocol.cache == "cold"
+
+    def lend(self, iterations: int) -> Iterable[tuple[Tensor, ...]]:
+        """Return the cotangents of so many calls."""
+        if self._lent and not self._is_decided:
+            self._is_decided = True
+            self._shared = self._lent[0] if all(map(self._is_intact, self._lent)) else None
+            self._lent = []
+        if self._shared:
+            return repeat(self._shared, iterations)
+        clones = [tuple(tensor.clone() for tensor in self._grad_outputs) for _ in range(iterations)]
+        if not self._is_decided:
+            self._lent = list(clones)
+        return clones
+
+    def _is_intact(self, lent: tuple[Tensor, ...]) -> bool:
+        return all(torch.equal(mine, theirs) for mine, theirs in zip(self._grad_outputs, lent, strict=True))
 
 
 def _iterations_within_memory(subject: Subject, tensors_per_iteration: int) -> int:
     each = sum(tensor.numel() * tensor.element_size() for tensor in subject.grad_outputs)
-    return max(1, min(10_000, BATCH_BYTES // max(1, each * tensors_per_iteration)))
+    return max(1, min(MOST_ITERATIONS, BATCH_BYTES // max(1, each * tensors_per_iteration)))
+
+
+def moved_bytes(subject: Subject, backward_reads: tuple[int, ...]) -> int:
+    """Return the bytes that the subject's pass must move: each input read once, each result written once.
+
+    A backward reads its cotangents and the inputs that its derivative depends on (their indices), and writes one
+    gradient for each input. What an implementation reads and writes besides is its own choice.
+    """
+    sizes, outputs = [_bytes_of(tensor) for tensor in subject.inputs], sum(map(_bytes_of, subject.grad_outputs))
+    forward = sum(sizes) + outputs
+    backward = outputs + sum(sizes[index] for index in backward_reads) + sum(sizes)
+    totals = {"inference": forward, "forward": forward, "backward": backward, "forward_backward": forward + backward}
+    return totals[subject.case.pass_]
+
+
+def _bytes_of(tensor: Tensor) -> int:
+    # A dimension of stride 0 repeats what was read already.
+    count = 1
+    for size, stride in zip(tensor.shape, tensor.stride(), strict=True):
+        count *= size if stride else min(size, 1)
+    return count * tensor.element_size()

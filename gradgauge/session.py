@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gradgauge.ahead import CompileAhead
+from gradgauge.budgets import Budgets
 from gradgauge.cases import MODES, REFERENCE, Case
 from gradgauge.catalog import Catalog, FunctionEntry, builtin_folder, is_builtin, load, scan
 from gradgauge.devices import available_devices, choose_devices, unavailable_reason
@@ -37,6 +38,7 @@ class Session:
     left_out: list[dict[str, str]] = field(default_factory=list)
     suites: dict[str, Suite] = field(default_factory=dict)
     ahead: CompileAhead = field(default_factory=CompileAhead)
+    budgets: Budgets = field(default_factory=Budgets)
     fitting: int = 0
     began: float = field(default_factory=time.monotonic)
 
@@ -81,28 +83,28 @@ class Session:
         functions = list(self.catalog.functions.values())
         preset, chosen = self.job.preset, self.job.selection
         fitting = plan(suite, preset, chosen, functions, self.devices)
-        self.fitting += len(fitting)
+        self.fitting += sum(bool(case.function) for case in fitting)
         cases = [case for case in fitting if not self.unavailable(case)]
         self.suites[name], self.planned[name] = suite, cases
         self.left_out += left_out_by_preset(name, suite, preset, chosen, functions, self.devices)
         done = {slug for suite_name, slug in self.job.done if suite_name == name}
-        return [case for case in cases if case.slug not in done and not self.dropped(case)]
+        left = [case for case in cases if case.slug not in done and not self.dropped(case)]
+        self.budgets.plan(name, suite.budget_s.get(preset), [case.block for case in cases], [c.block for c in left])
+        return left
 
     def block(self, name: str, case: Case) -> list[Case]:
         """Return the cases that are compared with this one, itself included, less those that may not run any more."""
         alike = [other for other in self.planned[name] if other.block == case.block]
         return [other for other in alike if not self.dropped(other) and not self.is_unchecked(other)]
 
-    def blocks(self, name: str) -> int:
-        """Return how many blocks the suite has."""
-        return len({case.block for case in self.planned[name]})
-
     def entry(self, case: Case) -> FunctionEntry:
         """Return the function of a case."""
         return self.catalog.functions[case.function]
 
     def unavailable(self, case: Case) -> str:
-        """Return why a case cannot run on this machine; empty where it can."""
+        """Return why a case cannot run on this machine; empty where it can, as a workload of the engine's own can."""
+        if not case.function:
+            return ""
         implementation = self.entry(case).implementations[case.implementation].implementation
         return unavailable_reason(implementation, case.mode, case.device)
 
@@ -158,10 +160,6 @@ class Session:
                     case = Case(entry.name, name, mode, "", device, "", "", "")
                     records.append(Record("catalog", case, AVAILABILITY.name, None, "", Verdict.UNAVAILABLE, reason))
         return records
-
-
-def _technique_key(case: Case) -> str:
-    return f"{subject_key(case)}/{case.mode}"
 
 
 def roots_of(job: Job) -> list[Path]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from math import comb
 from statistics import median
 
@@ -17,6 +18,17 @@ class Estimate:
     low: float | None
     high: float | None
     samples: int
+
+    def is_within(self, precision: float) -> bool:
+        """Whether the interval lies within ± `precision`, a share of the value; never where there is no interval.
+
+        >>> Estimate(100.0, 98.5, 101.9, 40).is_within(0.02)
+        True
+        """
+        if self.low is None or self.high is None:
+            return False
+        reach = precision * abs(self.value)
+        return self.value - self.low <= reach and self.high - self.value <= reach
 
 
 def estimate_median(samples: Sequence[float], confidence: float = 0.95) -> Estimate:
@@ -38,6 +50,22 @@ def estimate_median(samples: Sequence[float], confidence: float = 0.95) -> Estim
     return Estimate(median(ordered), low, high, len(ordered))
 
 
+def estimate_ratio(
+    numerators: Sequence[float], denominators: Sequence[float], left_out: Collection[int] = ()
+) -> Estimate:
+    """Return the median of the ratios of what was measured in the same turn, with its interval.
+
+    left_out: turns that do not count, unless they are most of them. Raises ValueError where there is no pair.
+
+    >>> estimate_ratio([2.0, 9.0, 6.0], [1.0, 3.0, 3.0]).value
+    2.0
+    """
+    ratios = [above / below for above, below in zip(numerators, denominators, strict=False)]
+    kept = [ratio for turn, ratio in enumerate(ratios) if turn not in left_out]
+    return estimate_median(kept if 2 * len(kept) > len(ratios) else ratios)
+
+
+@lru_cache(maxsize=4096)
 def _interval_rank(count: int, confidence: float) -> int:
     # In exact integers: thousands of rounds would overflow a float of 2**count.
     allowed = Fraction(1 - confidence).limit_denominator(10**6) * 2**count / 2

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -52,6 +53,7 @@ class Progress:
     dropped: dict[str, str] = field(default_factory=dict)
     unloadable: dict[str, str] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
+    spent: dict[str, Counter[str]] = field(default_factory=dict)
     step: str = ""
     lost_s: float = 0.0
     noted: float = field(default_factory=time.monotonic)
@@ -90,6 +92,8 @@ class Progress:
                 self.checked.add(technique_key(case))
         elif kind == "benchmark":
             self.benchmarks.append(event["entry"])
+        elif kind == "spent":
+            self.spent.setdefault(event["suite"], Counter()).update(event["seconds"])
         elif kind == "finished":
             self.finished, self.status = True, int(event["status"])
 

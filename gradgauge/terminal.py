@@ -75,7 +75,8 @@ def _in_hand(progress: Progress) -> str:
     step = read_step(progress.step)
     if isinstance(step, CaseStep):
         case = step.case
-        return f"{step.suite} {case.function} · {case.technique} · {case.pass_} · {case.dtype} · {case.shape}"
+        parts = (case.function, case.implementation, case.mode, case.pass_, case.dtype, case.shape)
+        return f"{step.suite} {' · '.join(filter(None, parts))}"
     return f"loading {step.file}" if isinstance(step, LoadStep) else progress.step or "starting"
 
 

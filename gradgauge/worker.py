@@ -48,8 +48,7 @@ def _measure(job: Job, folder: RunFolder, journal: Journal, pulse: Pulse) -> int
 
     from gradgauge.session import Session
 
-    if job.threads:
-        torch.set_num_threads(job.threads)
+    torch.set_num_threads(job.threads or torch.get_num_threads())  # fixed, whatever the environment says later
     session = Session(job, folder, journal, pulse)
     journal.write("loading")
     assert session.devices, "there is a CPU at least"

@@ -5,14 +5,15 @@ from __future__ import annotations
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from gradgauge.attempts import Failure, attempt
-from gradgauge.cases import PASSES, REFERENCE, Case
-from gradgauge.clocks import WallClock
+from gradgauge.cases import PASSES, REFERENCE
 from gradgauge.gauge import Gauge
 from gradgauge.grid import Suite, Sweep
-from gradgauge.measuring import file_rounds, subjects_of
+from gradgauge.measuring import file_control, file_rounds, subjects_of, timing_companions
+from gradgauge.passes import moved_bytes
 from gradgauge.records import Metric
-from gradgauge.sampling import Samples, measure_block
-from gradgauge.statistics import estimate_median
+from gradgauge.sampling import Block, Samples, measure_block
+from gradgauge.statistics import Estimate, estimate_median, estimate_ratio
+from gradgauge.timing import TimingProtocol
 
 TIME = Metric(
     "time",
@@ -28,17 +29,38 @@ SPEEDUP = Metric(
     exact=False,
     help="Time of the reference in eager mode over this one's, from rounds taken in turns; above 1 is faster.",
 )
+MOVED = Metric(
+    "moved_bytes",
+    "byte",
+    None,
+    exact=True,
+    help="Bytes that the pass must move by the function's definition: each input read once, each result written once.",
+)
+BANDWIDTH = Metric(
+    "bandwidth",
+    "byte/s",
+    "higher",
+    exact=False,
+    help="The bytes that the pass must move, over its median time.",
+)
+ROOF = Metric(
+    "roof_fraction",
+    "ratio",
+    "higher",
+    exact=False,
+    help="Time of a copy that moves as many bytes, taken in the same turns, over this one's; 1 is as fast as copying.",
+)
 
 SUITE = Suite(
     question=__doc__,
-    metrics=(TIME, SPEEDUP),
+    metrics=(TIME, SPEEDUP, MOVED, BANDWIDTH, ROOF),
     sweeps={
         "quick": (Sweep(PASSES),),
         "standard": (Sweep(PASSES),),
         "full": (Sweep(PASSES, dtypes=("float32", "bfloat16")),),
     },
     order=30,
-    budget_s={"quick": 9.0, "standard": 80.0},
+    budget_s={"quick": 9.0, "standard": 85.0},
     with_reference=True,
     timed=True,
 )
@@ -48,34 +70,93 @@ def test_speed(gauge: Gauge, benchmark: BenchmarkFixture) -> None:
     """File this case's share of its block: the block is measured as a whole when its first case runs."""
     case = gauge.case
     benchmark.skipped = True  # until there are rounds to file
-    subjects = gauge.once_per_block("subjects", lambda: attempt("the reference", lambda: subjects_of(gauge)))
-    if isinstance(subjects, Failure):
-        gauge.reference_failed(TIME, subjects)
+    protocols = gauge.timing.protocols_for(case.pass_, case.device)
+    if not protocols:
+        asked = ", ".join(gauge.timing.protocols)
+        gauge.record(TIME, None, "not-applicable", f"{case.pass_} makes a graph in each call: none is {asked}")
         return
-    outcomes = gauge.once_per_block(
-        "samples",
-        lambda: measure_block(
-            subjects, gauge.block_budget_s(), WallClock(case.device), lambda other, doing: gauge.step(doing, other)
-        ),
-    )
-    outcome = outcomes[case]
-    if isinstance(outcome, Failure):
-        gauge.fail(TIME, outcome)
+    block = gauge.once_per_block("block", lambda: attempt("the reference", lambda: _measure(gauge)))
+    if isinstance(block, Failure):
+        gauge.reference_failed(TIME, block)
         return
-    file_rounds(gauge, benchmark, outcome)
-    time = estimate_median(outcome.rounds_s)
-    gauge.record(TIME, time.value, "measured", outcome.detail, low=time.low, high=time.high, samples=time.samples)
-    _file_speedup(gauge, outcome, outcomes)
+    gauge.record(MOVED, _moved(gauge), "measured")
+    for protocol in protocols:
+        outcome = block.subjects[case, protocol]
+        if isinstance(outcome, Failure):
+            gauge.fail(TIME, outcome, labels=protocol.labels)
+        else:
+            file_rounds(gauge, benchmark, outcome, protocol)
+            _file_times(gauge, block, protocol, outcome)
 
 
-def _file_speedup(gauge: Gauge, samples: Samples, outcomes: dict[Case, Samples | Failure]) -> None:
-    reference = next(
-        (found for other, found in outcomes.items() if other.implementation == REFERENCE and other.mode == "eager"),
-        None,
+def _measure(gauge: Gauge) -> Block:
+    """Measure the block of the gauge's case, all its protocols together, and file how the control fared."""
+    subjects = [subject for protocol in _protocols(gauge) for subject in subjects_of(gauge, protocol)]
+    block = measure_block(
+        subjects,
+        gauge.block_budget_s(),
+        lambda other, doing: gauge.step(doing, other),
+        precision=gauge.timing.precision,
+        companions=timing_companions(gauge, _protocols(gauge), _moved(gauge)),
     )
-    if not isinstance(reference, Samples):
-        gauge.record(SPEEDUP, None, "not-applicable", "the reference has no time to compare with")
+    gauge.spend(block.spent)
+    file_control(gauge, block)
+    return block
+
+
+def _protocols(gauge: Gauge) -> tuple[TimingProtocol, ...]:
+    return gauge.timing.protocols_for(gauge.case.pass_, gauge.case.device)
+
+
+def _moved(gauge: Gauge) -> int:
+    return moved_bytes(subjects_of(gauge, _protocols(gauge)[0])[0], gauge.entry.function.backward_read_indices)
+
+
+def _file_times(gauge: Gauge, block: Block, protocol: TimingProtocol, samples: Samples) -> None:
+    time = estimate_median(_kept(samples))
+    _file(gauge, TIME, time, protocol, _remarks(samples))
+    moved = _moved(gauge)
+    rate = Estimate(moved / time.value, _over(moved, time.high), _over(moved, time.low), time.samples)
+    _file(gauge, BANDWIDTH, rate, protocol)
+    reference = next((key for key in block.subjects if _is_reference(key[0].technique) and key[1] == protocol), None)
+    _file_ratio(gauge, SPEEDUP, block.subjects.get(reference) if reference else None, samples, protocol)
+    _file_ratio(gauge, ROOF, block.companions[protocol.clock, protocol.cache], samples, protocol)
+
+
+def _is_reference(technique: str) -> bool:
+    return technique == f"{REFERENCE} · eager"
+
+
+def _file_ratio(
+    gauge: Gauge, metric: Metric, other: Samples | Failure | None, samples: Samples, protocol: TimingProtocol
+) -> None:
+    if not isinstance(other, Samples):
+        gauge.record(metric, None, "not-applicable", "there is no time to compare with", labels=protocol.labels)
         return
-    paired = zip(reference.rounds_s, samples.rounds_s, strict=False)
-    ratio = estimate_median([theirs / ours for theirs, ours in paired])
-    gauge.record(SPEEDUP, ratio.value, "measured", low=ratio.low, high=ratio.high, samples=ratio.samples)
+    left_out = other.throttled | samples.throttled
+    ratio = estimate_ratio(other.rounds_s, samples.rounds_s, left_out)
+    _file(gauge, metric, ratio, protocol)
+
+
+def _file(gauge: Gauge, metric: Metric, estimate: Estimate, protocol: TimingProtocol, detail: str = "") -> None:
+    verdict = "measured" if estimate.is_within(gauge.timing.precision) else "noisy"
+    bounds = {"low": estimate.low, "high": estimate.high, "samples": estimate.samples}
+    gauge.record(metric, estimate.value, verdict, detail, labels=protocol.labels, **bounds)
+
+
+def _kept(samples: Samples) -> list[float]:
+    """Return the rounds in which the device ran at its speed; all of them where it hardly ever did."""
+    kept = [seconds for index, seconds in enumerate(samples.rounds_s) if index not in samples.throttled]
+    return kept if len(kept) > len(samples.throttled) else list(samples.rounds_s)
+
+
+def _remarks(samples: Samples) -> str:
+    if not samples.throttled:
+        return samples.detail
+    fate = "left out" if len(_kept(samples)) < len(samples.rounds_s) else "kept, as most are such"
+    slow = f"{len(samples.throttled)} of {len(samples.rounds_s)} rounds at an SM clock below 75 % of the highest"
+    return "; ".join(filter(None, [samples.detail, f"{slow}, {fate}"]))
+
+
+def _over(moved: int, seconds: float | None) -> float | None:
+    return moved / seconds if seconds else None

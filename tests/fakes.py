@@ -16,6 +16,7 @@ import pytest
 from gradgauge import worker
 from gradgauge.cases import Case
 from gradgauge.catalog import FunctionEntry, ImplementationEntry
+from gradgauge.clocks import WallClock
 from gradgauge.grid import Selection
 from gradgauge.job import Job
 from gradgauge.journal import Journal, JournalReader, Pulse
@@ -96,10 +97,11 @@ def twice(x: Any) -> Any:
     return 2 * x
 
 
-class FakeClock:
+class FakeClock(WallClock):
     """Time passes only when `pass_s` says so, or by `tick_s` at each reading; every question is noted."""
 
     def __init__(self, tick_s: float = 0.0) -> None:
+        super().__init__("cpu")
         self.time_s, self.tick_s = 100.0, tick_s
         self.asked: list[str] = []
 
@@ -114,6 +116,10 @@ class FakeClock:
     def pass_s(self, seconds: float) -> None:
         self.asked.append("call")
         self.time_s += seconds
+
+    def look(self) -> float:
+        """Return the time without a note: what a budget is measured by."""
+        return self.time_s
 
 
 FUNCTION_PY = '''"""Twice the input."""

@@ -14,6 +14,7 @@ from gradgauge.job import Job
 from gradgauge.records import Record, Verdict
 from gradgauge.runs import RunFolder
 from gradgauge.supervisor import Progress, Refused, WorkerLost
+from gradgauge.timing import Timing
 from tests.fakes import CASE, a_case, read_json
 
 PLANNED = {
@@ -40,6 +41,7 @@ def request_for(tmp_path: Path, **fields: Any) -> Request:
         "results": tmp_path / "results",
         "seed": 3,
         "threads": None,
+        "timing": Timing(),
         "timeout_s": 5.0,
         "fresh_cache": False,
     }

@@ -76,7 +76,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[Request]:
         (["--mode", "jit"], ["--mode 'jit'", "eager, compiled"]),
         (["--pass", "sideways"], ["--pass 'sideways'", "inference, forward, backward, forward_backward"]),
         (["--layout", "diagonal"], ["--layout 'diagonal'", "contiguous, transposed, strided, expanded, channels-last"]),
-        (["--suite", "beauty"], ["--suite 'beauty'", "gradients, memory, speed"]),
+        (["--suite", "beauty"], ["--suite 'beauty'", "gradients, machine, memory, speed"]),
         (["--timeout", "0"], ["--timeout 0", "above 0 seconds"]),
         (["--timeout", "-3"], ["--timeout -3"]),
         (["--timeout", "nan"], ["--timeout nan"]),

@@ -16,6 +16,7 @@ from gradgauge.gauge import BlockMemory, Gauge
 from gradgauge.grid import Suite
 from gradgauge.records import Metric, Verdict
 from gradgauge.runs import RunFolder
+from gradgauge.sampling import Spent
 from gradgauge.session import Session
 from tests.fakes import CASE, a_case, a_job
 
@@ -141,12 +142,34 @@ def test_a_compiled_call_is_the_same_object_all_through_a_block(
     assert gauge.call(compiled) is not gauge.call(CASE)
 
 
+def planned(session: Session, budget_s: float | None) -> None:
+    """Give the suite, which has two blocks, its seconds."""
+    blocks = [CASE.block, a_case(shape="4x4").block]
+    session.budgets.plan("speed", budget_s, blocks, blocks)
+
+
 def test_a_block_gets_its_even_share_of_the_suites_seconds(session: Session) -> None:
+    planned(session, 10.0)
     assert a_gauge(session).block_budget_s() == 5.0  # two blocks, ten seconds
 
 
+def test_what_a_block_did_not_use_later_ones_get(session: Session) -> None:
+    planned(session, 10.0)
+    a_gauge(session).spend(Spent(timed_s=1.0, prepared_s=0.5, companions_s=0.5, warm_up_s=100.0))
+    assert a_gauge(session, a_case(shape="4x4")).block_budget_s() == 8.0
+
+
+def test_where_the_seconds_went_is_told_to_the_journal(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    planned(session, 10.0)
+    said: list[dict[str, Any]] = []
+    monkeypatch.setattr(session, "say", lambda event, **fields: said.append({"event": event, **fields}))
+    a_gauge(session).spend(Spent(timed_s=1.0, prepared_s=0.5))
+    seconds = {"timed_s": 1.0, "prepared_s": 0.5, "companions_s": 0.0, "warm_up_s": 0.0}
+    assert said == [{"event": "spent", "suite": "speed", "seconds": seconds}]
+
+
 def test_without_a_bound_a_block_gets_three_seconds(session: Session) -> None:
-    session.suites["speed"] = replace(SUITE, budget_s={})
+    planned(session, None)
     assert a_gauge(session).block_budget_s() == 3.0
 
 
@@ -157,6 +180,7 @@ def test_no_block_gets_more_than_the_deadline_leaves(
     monkeypatch.setattr("time.monotonic", lambda: 1000.0)
     session.began = 900.0
     session.job = replace(session.job, limit_s=100.0 + left_s)
+    planned(session, 10.0)
     assert a_gauge(session).block_budget_s() == pytest.approx(budget_s)
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import statistics
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,14 +10,27 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from torch import Tensor
 
 from gradgauge import measuring
+from gradgauge.attempts import Failure
 from gradgauge.catalog import Catalog
 from gradgauge.gauge import BlockMemory, Gauge
 from gradgauge.grid import Suite
-from gradgauge.measuring import file_rounds, subject_of, subjects_of, warm_peak
+from gradgauge.measuring import (
+    CONTROL,
+    POINTS,
+    file_control,
+    file_rounds,
+    subject_of,
+    subjects_of,
+    timing_companions,
+    warm_peak,
+)
 from gradgauge.passes import Subject
+from gradgauge.records import Series, Verdict
 from gradgauge.runs import RunFolder
-from gradgauge.sampling import Samples
+from gradgauge.sampling import Block, Samples, Spent
 from gradgauge.session import Session
+from gradgauge.timing import TimingProtocol
+from gradgauge.workloads import MOST_COPIES
 from tests.fakes import CASE, a_case, a_job
 
 ROUNDS = (0.25, 0.5, 0.125, 0.25, 0.75)
@@ -56,15 +70,79 @@ def test_pytest_benchmark_still_has_what_we_lean_on(unsummed: BenchmarkFixture) 
 def test_rounds_become_an_entry_with_the_case_in_extra_info(gauge: Gauge, unsummed: BenchmarkFixture) -> None:
     said: list[tuple[str, dict[str, Any]]] = []
     gauge.session.say = lambda event, **fields: said.append((event, fields["entry"]))  # type: ignore[method-assign]
-    file_rounds(gauge, unsummed, Samples(4, ROUNDS))
+    file_rounds(gauge, unsummed, Samples(4, ROUNDS, throttled=frozenset({3, 1})), TimingProtocol())
     ((event, entry),) = said
     assert event == "benchmark"
     assert entry["stats"]["data"] == list(ROUNDS)  # seconds a call, whatever the iterations
     assert entry["stats"]["iterations"] == 4
-    assert entry["extra_info"] == {"suite": "speed", **CASE.to_json(), "iterations": 4}
+    assert entry["extra_info"] == {
+        "suite": "speed",
+        **CASE.to_json(),
+        "labels": {"clock": "wall", "cache": "warm"},
+        "iterations": 4,
+        "throttled_rounds": [1, 3],
+    }
     assert entry["param"] == CASE.slug
     assert entry["group"] == CASE.block.slug.strip("-")
     assert unsummed._mode
+
+
+def test_a_case_timed_in_several_ways_has_an_entry_for_each(gauge: Gauge, unsummed: BenchmarkFixture) -> None:
+    entries: list[dict[str, Any]] = []
+    gauge.session.say = lambda event, **fields: entries.append(fields["entry"])  # type: ignore[method-assign]
+    for cache in ("warm", "cold"):
+        file_rounds(gauge, unsummed, Samples(1, ROUNDS), TimingProtocol(cache=cache))
+    warm, cold = entries
+    assert warm["group"] != cold["group"]
+    assert warm["name"] != cold["name"]
+    assert (warm["extra_info"]["labels"]["cache"], cold["extra_info"]["labels"]["cache"]) == ("warm", "cold")
+    assert cold["name"].count("cold") == 1
+
+
+def a_block(rounds: int) -> Block:
+    taken = tuple(1000.0 + second for second in range(rounds))
+    control = Samples(1, tuple(1.0 + second for second in range(rounds)), taken_s=taken)
+    return Block({}, {CONTROL: control}, Spent())
+
+
+def test_the_control_is_filed_as_a_curve_of_few_points_in_the_seconds_of_the_session(gauge: Gauge) -> None:
+    gauge.session.began = 990.0
+    gauge.session.job = replace(gauge.session.job, spent_s=100.0)
+    file_control(gauge, a_block(24))
+    (curve,) = gauge.results
+    assert isinstance(curve, Series)
+    assert (curve.series, curve.case.implementation, curve.case.function, curve.case.device) == (
+        "control",
+        "control",
+        "",
+        "cpu",
+    )
+    assert len(curve.x) == POINTS == 12
+    assert curve.x[:2] == (110.5, 112.5)  # ten seconds into this worker, after a hundred of an earlier one
+    assert curve.y[:2] == (1.5, 3.5)
+    assert (curve.x_unit, curve.y_unit) == ("s", "s")
+
+
+def test_a_control_that_failed_draws_nothing(gauge: Gauge) -> None:
+    file_control(gauge, Block({}, {CONTROL: Failure(Verdict.FAIL, "no memory")}, Spent()))
+    assert gauge.results == []
+
+
+def test_a_block_is_timed_in_turns_with_the_control_and_a_copy_by_each_clock_and_cache(gauge: Gauge) -> None:
+    protocols = (TimingProtocol(), TimingProtocol(cache="cold"), TimingProtocol(backward="retained"))
+    companions = timing_companions(gauge, protocols, 4096)
+    assert set(companions) == {CONTROL, ("wall", "warm"), ("wall", "cold")}
+
+
+def test_cold_subjects_on_a_cpu_share_copies_of_equal_values_elsewhere_in_memory(gauge: Gauge) -> None:
+    first, second = subjects_of(gauge, TimingProtocol(cache="cold"))
+    assert first.copies is second.copies
+    assert len(first.copies) == MOST_COPIES
+    places = {copy.data_ptr() for (copy,) in first.copies}
+    assert len(places) == MOST_COPIES
+    assert first.inputs[0].data_ptr() not in places
+    assert all(copy.requires_grad and torch.equal(copy, first.inputs[0]) for (copy,) in first.copies)
+    assert subject_of(gauge, CASE).copies == ()
 
 
 def test_all_subjects_of_a_block_share_tensors_and_cotangents(gauge: Gauge) -> None:

@@ -84,7 +84,7 @@ def test_wheel_names_the_command_and_registers_no_pytest_plugin(wheel: zipfile.Z
 
 
 def test_sdist_is_complete(sdist_names: set[str]) -> None:
-    folders = ("gradgauge", "implementations", "suites", "tests")
+    folders = ("gradgauge", "implementations", "suites", "calibration", "tests")
     expected = {name for folder in folders for name in source_files(folder)}
     expected |= {"pyproject.toml", "noxfile.py", "constraints.txt", "LICENSE", "results/README.md"}
     assert expected <= sdist_names

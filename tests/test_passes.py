@@ -1,14 +1,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from dataclasses import replace
+from typing import Any, ClassVar
 
 import pytest
 import torch
 from torch import Tensor
 
 from gradgauge.cases import PASSES
-from gradgauge.passes import BATCH_BYTES, Subject, clear_gradients, pass_of
+from gradgauge.passes import BATCH_BYTES, Pass, Subject, clear_gradients, moved_bytes, pass_of
+from gradgauge.timing import TimingProtocol
 from tests.fakes import a_case, one, spying, twice
 
 WITH_BACKWARD = ("backward", "forward_backward")
@@ -151,3 +153,190 @@ def test_clearing_sets_every_gradient_to_none() -> None:
     x.grad = torch.zeros(2)
     clear_gradients((x,))
     assert x.grad is None
+
+
+def under(protocol: str, call: Callable[..., Any], cache: str = "warm", copies: int = 0) -> Subject:
+    """Return a backward subject timed so, its inputs ones and its cotangent twos."""
+    subject = a_subject("backward", call)
+    more = tuple((torch.ones(3, requires_grad=True),) for _ in range(copies))
+    return replace(subject, protocol=TimingProtocol(cache=cache, backward=protocol), copies=more)
+
+
+class Watched:
+    """A squaring whose backward notes what a planted fault would change: its graph, and whether `.grad` was None."""
+
+    def __init__(self) -> None:
+        self.graphs: list[int] = []
+        self.found_grad: list[bool] = []
+        self.leaves: list[Tensor] = []
+        watched = self
+
+        class Square(torch.autograd.Function):
+            @staticmethod
+            def forward(ctx: Any, x: Tensor) -> Tensor:
+                ctx.save_for_backward(x)
+                ctx.serial = watched.forwards = watched.forwards + 1
+                return x * x
+
+            @staticmethod
+            def backward(ctx: Any, grad_output: Tensor) -> Tensor:
+                (x,) = ctx.saved_tensors
+                watched.graphs.append(ctx.serial)
+                watched.found_grad.append(any(leaf.grad is not None for leaf in watched.leaves))
+                return 2 * x * grad_output
+
+        self.forwards = 0
+        self.call = Square.apply
+
+
+def check_fresh(subject: Subject, watched: Watched, pass_: Pass) -> None:
+    """Demand of a pass that every backward has a graph of its own and finds no gradient."""
+    watched.leaves = [leaf for inputs in (subject.inputs, *subject.copies) for leaf in inputs]
+    for _ in range(2):
+        pass_.run(pass_.prepare(3))
+    assert len(watched.graphs) == 6, "not every iteration ran a backward"
+    assert len(set(watched.graphs)) == 6, "a graph was used twice"
+    assert not any(watched.found_grad), "a gradient was accumulated"
+
+
+@pytest.mark.parametrize("pass_", WITH_BACKWARD)
+def test_the_usual_protocol_passes_the_check_for_fresh_graphs(pass_: str) -> None:
+    watched = Watched()
+    subject = replace(a_subject(pass_, watched.call), protocol=TimingProtocol(backward="fresh"))
+    check_fresh(subject, watched, pass_of(subject))
+
+
+@pytest.mark.parametrize(
+    ("protocol", "fault"), [("retained", "a graph was used twice"), ("accumulating", "a gradient was accumulated")]
+)
+def test_that_check_catches_a_pass_that_reuses_a_graph_and_one_that_accumulates(protocol: str, fault: str) -> None:
+    watched = Watched()
+    subject = under(protocol, watched.call)
+    with pytest.raises(AssertionError, match=fault):
+        check_fresh(subject, watched, pass_of(subject))
+
+
+def test_that_check_catches_a_pass_that_runs_no_backward() -> None:
+    watched = Watched()
+    subject = under("fresh", watched.call)
+    lazy = replace(pass_of(subject), run=lambda _: None)
+    with pytest.raises(AssertionError, match="not every iteration"):
+        check_fresh(subject, watched, lazy)
+
+
+def test_a_retained_graph_is_built_once_and_gives_the_same_gradient_each_time() -> None:
+    gradients: list[list[float]] = []
+    calls: list[int] = []
+    subject = under("retained", spying(calls, one, lambda x: x * x))
+    subject.inputs[0].register_post_accumulate_grad_hook(  # type: ignore[no-untyped-call]
+        lambda leaf: gradients.append(leaf.grad.tolist())
+    )
+    pass_ = pass_of(subject)
+    for _ in range(2):
+        pass_.run(pass_.prepare(2))
+    assert len(calls) == 1
+    assert gradients == [[4.0] * 3] * 4
+
+
+def test_accumulating_adds_up_within_a_round_and_starts_from_zeros_in_the_next() -> None:
+    gradients: list[list[float]] = []
+    subject = under("accumulating", lambda x: x * x)
+    subject.inputs[0].register_post_accumulate_grad_hook(  # type: ignore[no-untyped-call]
+        lambda leaf: gradients.append(leaf.grad.tolist())
+    )
+    pass_ = pass_of(subject)
+    for _ in range(2):
+        pass_.run(pass_.prepare(2))
+    assert gradients == [[4.0] * 3, [8.0] * 3] * 2
+
+
+def test_a_fresh_pass_clears_what_an_accumulating_one_left_on_the_same_leaves() -> None:
+    watched = Watched()
+    fresh = under("fresh", watched.call)
+    accumulating = replace(fresh, protocol=TimingProtocol(backward="accumulating"))
+    run(accumulating, 2)
+    assert fresh.inputs[0].grad is not None
+    watched.graphs.clear()
+    watched.found_grad.clear()
+    check_fresh(fresh, watched, pass_of(fresh))
+
+
+@pytest.mark.parametrize("pass_", PASSES)
+def test_where_calls_must_be_cold_each_has_inputs_of_its_own(pass_: str) -> None:
+    seen: list[int] = []
+    subject = replace(under("fresh", spying(seen, id, twice), "cold", copies=4))
+    subject = replace(subject, case=a_case(pass_=pass_))
+    run(subject, 4)
+    assert len(set(seen)) == 4
+    assert id(subject.inputs[0]) not in seen
+    assert pass_of(subject).most_iterations == 4
+
+
+def test_cold_graphs_are_consumed_in_the_order_in_which_they_were_built() -> None:
+    watched = Watched()
+    subject = under("fresh", watched.call, "cold", copies=3)
+    run(subject, 3)
+    assert watched.graphs == [1, 2, 3]
+
+
+class Noting(torch.autograd.Function):
+    """The identity; notes where its cotangent lies, and writes into it where told to."""
+
+    seen: ClassVar[list[int]] = []
+    writes: ClassVar[bool] = False
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx: Any, grad_output: Tensor) -> Tensor:
+        Noting.seen.append(grad_output.data_ptr())
+        gradient: Tensor = grad_output.mul_(2) if Noting.writes else grad_output.clone()
+        return gradient
+
+
+@pytest.mark.parametrize(("writes", "cache", "distinct"), [(False, "warm", 1), (True, "warm", 2), (False, "cold", 2)])
+def test_one_clone_of_the_cotangent_serves_until_a_backward_writes_into_it_or_must_be_cold(
+    writes: bool, cache: str, distinct: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+    monkeypatch.setattr(Noting, "seen", seen)
+    monkeypatch.setattr(Noting, "writes", writes)
+    subject = under("fresh", Noting.apply, cache, copies=2 if cache == "cold" else 0)
+    pass_ = pass_of(subject)
+    pass_.run(pass_.prepare(2))
+    batch = pass_.prepare(2)
+    seen.clear()
+    pass_.run(batch)
+    assert len(set(seen)) == distinct
+    assert subject.grad_outputs[0].data_ptr() not in seen
+    assert subject.grad_outputs[0].tolist() == [2.0] * 3
+
+
+@pytest.mark.parametrize(
+    ("pass_", "floats"),
+    [
+        ("inference", 12 + 4 + 12),
+        ("forward", 12 + 4 + 12),
+        ("backward", 12 + (12 + 4) + (12 + 4)),
+        ("forward_backward", (12 + 4 + 12) + 12 + (12 + 4) + (12 + 4)),
+    ],
+)
+def test_what_must_be_moved_is_each_input_and_each_result_once(pass_: str, floats: int) -> None:
+    a, b, out = torch.ones(3, 4), torch.ones(4), torch.ones(3, 4)
+    subject = Subject(a_case(pass_=pass_), torch.mul, (a, b), (out,))
+    assert moved_bytes(subject, (0, 1)) == 4 * floats
+
+
+def test_a_derivative_that_depends_on_no_input_need_not_read_one() -> None:
+    x, out = torch.ones(8, dtype=torch.float16), torch.ones(8, dtype=torch.float16)
+    subject = Subject(a_case(pass_="backward"), twice, (x,), (out,))
+    assert moved_bytes(subject, ()) == 2 * (8 + 8)
+    assert moved_bytes(subject, (0,)) == 2 * (8 + 8 + 8)
+
+
+def test_what_stride_0_repeats_is_moved_once() -> None:
+    x = torch.ones(1, 8).expand(4, 8)
+    subject = Subject(a_case(pass_="inference"), twice, (x,), (torch.ones(4, 8),))
+    assert moved_bytes(subject, (0,)) == 4 * (8 + 32)

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import gc
+import itertools
+import math
+import random
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -11,16 +14,30 @@ from torch import Tensor
 from gradgauge import sampling
 from gradgauge.attempts import Failure
 from gradgauge.cases import Case
+from gradgauge.clocks import Reading, WallClock
 from gradgauge.compilation import compile_call, forget_compiled
-from gradgauge.passes import Subject
+from gradgauge.passes import Pass, Subject
 from gradgauge.records import Verdict
-from gradgauge.sampling import FEWEST_ROUNDS, MOST_ROUNDS, ROUND_S, WARM_UP_CALLS, Samples, measure_block
+from gradgauge.sampling import (
+    FEWEST_PRECISE_ROUNDS,
+    FEWEST_ROUNDS,
+    LOOK_EVERY,
+    MOST_ROUNDS,
+    WARM_UP_CALLS,
+    Block,
+    Samples,
+    measure_block,
+)
+from gradgauge.statistics import estimate_median
+from gradgauge.timing import TimingProtocol
 from tests.fakes import FakeClock, a_case, spying
 
 X = torch.ones(4)
+ROUND_S = WallClock.round_s
+NEVER = 1e-12  # a precision that is never reached unless all rounds are equal, and then not before 20 of them
 
 
-class Block:
+class Bench:
     """Subjects whose calls take as long as told, and what was called in which order."""
 
     def __init__(self, clock: FakeClock, **costs: float | Callable[[int], float]) -> None:
@@ -39,10 +56,19 @@ class Block:
 
         return call
 
-    def measure(self, clock: FakeClock, budget_s: float = 0.0) -> Mapping[Case, Samples | Failure]:
+    def take(self, clock: FakeClock, budget_s: float = 0.0, precision: float = NEVER, **more: Any) -> Block:
         return measure_block(
-            self.subjects, budget_s, clock, lambda case, doing: self.steps.append((case.implementation, doing))
+            self.subjects,
+            budget_s,
+            lambda case, doing: self.steps.append((case.implementation, doing)),
+            precision=precision,
+            clock_for=lambda protocol, device: clock,
+            now=clock.look,
+            **more,
         )
+
+    def measure(self, clock: FakeClock, budget_s: float = 0.0) -> Mapping[Case, Samples | Failure]:
+        return {case: outcome for (case, _), outcome in self.take(clock, budget_s).subjects.items()}
 
     def rounds(self) -> list[str]:
         return [name for name, doing in self.steps if doing == "timed round"]
@@ -55,14 +81,15 @@ def samples_of(outcome: Samples | Failure) -> Samples:
 
 def test_a_slow_call_is_one_iteration_a_round_and_its_seconds_are_exact() -> None:
     clock = FakeClock()
-    block = Block(clock, slow=0.25)
+    block = Bench(clock, slow=0.25)
     (outcome,) = block.measure(clock).values()
-    assert outcome == Samples(1, (0.25,) * FEWEST_ROUNDS)
+    samples = samples_of(outcome)
+    assert (samples.iterations, samples.rounds_s) == (1, (0.25,) * FEWEST_ROUNDS)
 
 
 def test_a_fast_call_is_repeated_until_a_round_lasts() -> None:
     clock = FakeClock()
-    block = Block(clock, fast=2.0**-20)
+    block = Bench(clock, fast=2.0**-20)
     samples = samples_of(block.measure(clock)[block.cases["fast"]])
     assert samples.iterations * 2.0**-20 >= ROUND_S
     assert samples.iterations * 2.0**-20 < 3 * ROUND_S
@@ -72,39 +99,54 @@ def test_a_fast_call_is_repeated_until_a_round_lasts() -> None:
 def test_one_short_reading_does_not_blow_the_iterations_up() -> None:
     clock = FakeClock()
     # The first calibrating call seems to take no time at all; the true cost is half a round.
-    block = Block(clock, odd=lambda calls: 0.0 if calls == WARM_UP_CALLS else ROUND_S / 2)
+    block = Bench(clock, odd=lambda calls: 0.0 if calls == WARM_UP_CALLS else ROUND_S / 2)
     samples = samples_of(block.measure(clock)[block.cases["odd"]])
     assert samples.iterations <= 10
 
 
 def test_iterations_stop_at_what_the_pass_allows() -> None:
     clock = FakeClock()
-    block = Block(clock, free=0.0)
+    block = Bench(clock, free=0.0)
     assert samples_of(block.measure(clock)[block.cases["free"]]).iterations == 10_000
 
 
 def test_every_subject_is_warmed_up_before_anything_is_timed() -> None:
     clock = FakeClock()
-    block = Block(clock, a=0.5, b=0.5)
+    block = Bench(clock, a=0.5, b=0.5)
     block.measure(clock)
     assert block.called[: 2 * WARM_UP_CALLS] == ["a"] * WARM_UP_CALLS + ["b"] * WARM_UP_CALLS
     assert "now" not in clock.asked[: 2 * WARM_UP_CALLS]
     assert block.steps[:4] == [("a", "warming up"), ("b", "warming up"), ("a", "calibration"), ("b", "calibration")]
 
 
-def test_the_starting_subject_rotates_and_each_turn_has_all() -> None:
+def test_each_turn_has_all_and_nobody_always_follows_the_same_neighbour() -> None:
     clock = FakeClock()
-    block = Block(clock, a=0.5, b=0.5, c=0.5)
-    block.measure(clock)
-    turns = ["".join(block.rounds()[start : start + 3]) for start in range(0, len(block.rounds()), 3)]
-    assert turns == ["abc", "bca", "cab"] * 2 + ["abc"]
+    block = Bench(clock, **dict.fromkeys("abc", lambda calls: 0.25 + 0.5 * (calls % 2)))
+    block.measure(clock, budget_s=450.0)
+    rounds = "".join(block.rounds())
+    turns = [rounds[start : start + 3] for start in range(0, len(rounds), 3)]
+    assert len(turns) == pytest.approx(300, abs=5)
+    assert all(sorted(turn) == ["a", "b", "c"] for turn in turns)
+    for first, second in itertools.permutations("abc", 2):
+        follows = sum(first + second in turn for turn in turns)
+        assert 70 < follows < 130  # a third of the turns, give or take four standard deviations
+
+
+def test_the_order_of_the_turns_is_the_same_in_every_run() -> None:
+    orders = []
+    for _ in range(2):
+        clock = FakeClock()
+        block = Bench(clock, a=0.5, b=0.5, c=0.5)
+        block.measure(clock)
+        orders.append(block.rounds())
+    assert orders[0] == orders[1]
 
 
 def test_all_have_equally_many_rounds_and_round_i_was_taken_in_turn_i() -> None:
     clock = FakeClock()
     # Each call's cost tells which of the subject's calls it was.
     counting = {name: (lambda calls, base=base: base + calls) for name, base in (("a", 1000.0), ("b", 2000.0))}
-    block = Block(clock, **counting)
+    block = Bench(clock, **counting)
     measured = block.measure(clock)
     a, b = (samples_of(measured[block.cases[name]]).rounds_s for name in ("a", "b"))
     assert len(a) == len(b) == FEWEST_ROUNDS
@@ -113,33 +155,30 @@ def test_all_have_equally_many_rounds_and_round_i_was_taken_in_turn_i() -> None:
 
 def test_rounds_go_on_until_the_budget_is_spent() -> None:
     clock = FakeClock()
-    block = Block(clock, a=0.5, b=0.5)
-    measured = block.measure(clock, budget_s=20.0)
-    assert {len(samples_of(outcome).rounds_s) for outcome in measured.values()} == {20}
+    block = Bench(clock, a=0.5, b=0.5)
+    measured = block.measure(clock, budget_s=18.0)
+    assert {len(samples_of(outcome).rounds_s) for outcome in measured.values()} == {18}
 
 
 def test_however_small_the_budget_the_fewest_rounds_are_taken() -> None:
     clock = FakeClock()
-    block = Block(clock, a=1000.0)
+    block = Bench(clock, a=1000.0)
     assert len(samples_of(block.measure(clock, budget_s=0.001)[block.cases["a"]]).rounds_s) == FEWEST_ROUNDS
 
 
 def test_however_large_the_budget_rounds_come_to_an_end() -> None:
     clock = FakeClock()
-    block = Block(clock, a=ROUND_S)
+    block = Bench(clock, a=lambda calls: ROUND_S * (1 + calls))
     assert len(samples_of(block.measure(clock, budget_s=1e9)[block.cases["a"]]).rounds_s) == MOST_ROUNDS
 
 
 def test_the_device_has_settled_right_before_both_readings_and_never_in_between() -> None:
     clock = FakeClock()
-    block = Block(clock, a=0.4 * ROUND_S)  # one call is too short a round, two are, four are not
+    block = Bench(clock, a=0.4 * ROUND_S)  # one call is too short a round, two are, four are not
     measured = samples_of(block.measure(clock)[block.cases["a"]])
     assert measured.iterations == 4
-    assert clock.asked[-9:-1] == ["settle", "now", "call", "call", "call", "call", "settle", "now"]
-    reading = [index for index, what in enumerate(clock.asked) if what == "now"]
-    around = [index for index in reading if "call" in clock.asked[index - 2 : index + 2]]
-    assert around
-    assert all(clock.asked[index - 1] == "settle" for index in around)
+    one_round = ["now", "settle", "now", *["call"] * 4, "settle", "now"]  # the first reading tells what preparing took
+    assert clock.asked[-2 * len(one_round) :] == 2 * one_round
 
 
 def fails_at(call: int) -> Callable[[int], float]:
@@ -162,7 +201,7 @@ def fails_at(call: int) -> Callable[[int], float]:
 )
 def test_one_that_raises_drops_out_alone_and_says_where(call: int, doing: str) -> None:
     clock = FakeClock()
-    block = Block(clock, a=0.5, bad=fails_at(call), c=0.5)
+    block = Bench(clock, a=0.5, bad=fails_at(call), c=0.5)
     outcomes = block.measure(clock)
     failure = Failure(Verdict.FAIL, f"forward {doing} raised RuntimeError: out of luck")
     assert outcomes[block.cases["bad"]] == failure
@@ -172,7 +211,7 @@ def test_one_that_raises_drops_out_alone_and_says_where(call: int, doing: str) -
 
 def test_where_all_raise_there_are_no_samples_and_no_endless_loop() -> None:
     clock = FakeClock()
-    block = Block(clock, a=fails_at(0), b=fails_at(WARM_UP_CALLS + 2))
+    block = Bench(clock, a=fails_at(0), b=fails_at(WARM_UP_CALLS + 2))
     outcomes = block.measure(clock, budget_s=1e9)
     assert all(isinstance(outcome, Failure) for outcome in outcomes.values())
     assert len(outcomes) == 2
@@ -181,7 +220,7 @@ def test_where_all_raise_there_are_no_samples_and_no_endless_loop() -> None:
 def test_the_garbage_collector_rests_within_a_round_and_is_left_as_it_was() -> None:
     clock = FakeClock()
     seen: list[bool] = []
-    block = Block(clock, a=spying(seen, lambda _: gc.isenabled(), lambda _: 0.5))
+    block = Bench(clock, a=spying(seen, lambda _: gc.isenabled(), lambda _: 0.5))
     assert gc.isenabled()
     block.measure(clock)
     assert seen == [True] * WARM_UP_CALLS + [False] * (FEWEST_ROUNDS + 1)
@@ -202,7 +241,9 @@ def test_code_that_compiles_to_nothing_is_unsupported() -> None:
     by_hand = torch.compiler.disable(lambda x: x * 2)  # type: ignore[no-untyped-call]
     call = compile_call(lambda x: by_hand(x))  # noqa: PLW0108  (compiling what is disabled compiles it after all)
     case = a_case(mode="compiled", pass_="forward")
-    outcome = measure_block([Subject(case, call, (X,), (X,))], 0.0, clock, lambda *_: None)[case]
+    subject = Subject(case, call, (X,), (X,))
+    block = measure_block([subject], 0.0, lambda *_: None, clock_for=lambda *_: clock)
+    outcome = block.subjects[subject.key]
     assert isinstance(outcome, Failure)
     assert outcome.verdict is Verdict.UNSUPPORTED
     assert "no graph" in outcome.detail
@@ -220,7 +261,9 @@ def test_a_recompilation_within_the_timed_rounds_is_a_failure_and_no_quiet_fallb
     def call(x: Tensor) -> Any:
         return compiled(torch.ones(next(sizes)))
 
-    outcome = measure_block([Subject(case, call, (X,), (X,))], 0.0, clock, lambda *_: None)[case]
+    subject = Subject(case, call, (X,), (X,))
+    block = measure_block([subject], 0.0, lambda *_: None, clock_for=lambda *_: clock)
+    outcome = block.subjects[subject.key]
     assert isinstance(outcome, Failure)
     assert outcome.verdict is Verdict.FAIL
     assert "timed round raised" in outcome.detail
@@ -229,3 +272,163 @@ def test_a_recompilation_within_the_timed_rounds_is_a_failure_and_no_quiet_fallb
 
 def test_the_constants_leave_room_for_an_interval() -> None:
     assert sampling.FEWEST_ROUNDS >= 6  # below six rounds a median has no 95 % interval
+
+
+def wobbling(reach: float) -> Callable[[int], float]:
+    """Return seconds that go up and down by a share, so that the interval is that wide."""
+    return lambda calls: 1 + reach * (-1) ** calls
+
+
+def test_a_block_ends_when_all_are_precise_and_no_sooner() -> None:
+    clock = FakeClock()
+    bench = Bench(clock, a=wobbling(0.01), b=wobbling(0.019))
+    block = bench.take(clock, budget_s=1e9, precision=0.02)
+    rounds = {len(samples_of(outcome).rounds_s) for outcome in block.subjects.values()}
+    assert rounds == {FEWEST_PRECISE_ROUNDS}
+
+
+def test_one_that_is_precise_leaves_and_the_others_go_on() -> None:
+    clock = FakeClock()
+    bench = Bench(clock, steady=1.0, restless=wobbling(0.5))
+    block = bench.take(clock, budget_s=200.0, precision=0.02)
+    taken = {case.implementation: samples_of(outcome).rounds_s for (case, _), outcome in block.subjects.items()}
+    assert len(taken["steady"]) == FEWEST_PRECISE_ROUNDS
+    assert len(taken["restless"]) > 5 * FEWEST_PRECISE_ROUNDS
+    assert not estimate_median(taken["restless"]).is_within(0.02)
+
+
+def test_the_reference_stays_as_long_as_any_other_because_rounds_are_paired_with_its_own() -> None:
+    clock = FakeClock()
+    bench = Bench(clock, reference=1.0, restless=wobbling(0.5))
+    taken = {case: samples_of(outcome) for case, outcome in bench.measure(clock, budget_s=200.0).items()}
+    assert len(taken[bench.cases["reference"]].rounds_s) == len(taken[bench.cases["restless"]].rounds_s) > 50
+
+
+def test_intervals_are_looked_at_now_and_then_only() -> None:
+    clock = FakeClock()
+    bench = Bench(clock, a=lambda calls: 2.0 if calls < 12 else 1.0)
+    (outcome,) = bench.take(clock, budget_s=1e9, precision=0.02).subjects.values()
+    assert len(samples_of(outcome).rounds_s) % LOOK_EVERY == 0
+
+
+def a_companion(clock: FakeClock, seconds: float = 0.5) -> tuple[Pass, WallClock]:
+    return a_companion_costing(clock, lambda _: seconds)
+
+
+def a_companion_costing(clock: FakeClock, cost: Callable[[int], float]) -> tuple[Pass, WallClock]:
+    calls = itertools.count()
+
+    def run(batch: range) -> None:
+        for _ in batch:
+            clock.pass_s(cost(next(calls)))
+
+    return Pass(range, run), clock
+
+
+def test_companions_are_timed_in_the_same_turns_and_their_time_is_told_apart() -> None:
+    clock = FakeClock()
+    bench = Bench(clock, a=1.0)
+    block = bench.take(clock, budget_s=30.0, companions={"control": a_companion(clock)})
+    (subject,) = block.subjects.values()
+    control = samples_of(block.companions["control"])
+    assert len(control.rounds_s) == len(samples_of(subject).rounds_s) == 20
+    assert control.rounds_s == (0.5,) * 20
+    assert block.spent.companions_s == 20 * 0.5
+    assert block.spent.timed_s == 20 * 1.0
+    # Three calls to warm up and one to calibrate, of each; the clock moves in nothing else.
+    assert block.spent.warm_up_s == 4 * 1.0 + 4 * 0.5
+    assert control.taken_s == tuple(sorted(control.taken_s))
+
+
+def test_companions_do_not_keep_a_block_going() -> None:
+    clock = FakeClock()
+    bench = Bench(clock, a=1.0)
+    restless = a_companion_costing(clock, wobbling(0.5))
+    block = bench.take(clock, budget_s=1e9, precision=0.02, companions={"control": restless})
+    assert len(samples_of(block.companions["control"]).rounds_s) == FEWEST_PRECISE_ROUNDS
+
+
+def test_without_subjects_companions_are_measured_for_their_own_sake() -> None:
+    clock = FakeClock()
+    block = measure_block(
+        [], 1e9, lambda *_: None, companions={"copy": a_companion(clock)}, precision=0.02, now=clock.look
+    )
+    assert len(samples_of(block.companions["copy"]).rounds_s) == FEWEST_PRECISE_ROUNDS
+
+
+def test_a_companion_that_raises_costs_nobody_a_round() -> None:
+    clock = FakeClock()
+    bench = Bench(clock, a=1.0)
+
+    def run(_: object) -> None:
+        raise RuntimeError("no memory")
+
+    block = bench.take(clock, companions={"copy": (Pass(range, run), clock)})
+    assert block.companions["copy"] == Failure(Verdict.FAIL, "companion warm-up raised RuntimeError: no memory")
+    (subject,) = block.subjects.values()
+    assert len(samples_of(subject).rounds_s) == FEWEST_ROUNDS
+
+
+def test_one_case_under_two_protocols_is_two_subjects_of_one_block() -> None:
+    clock = FakeClock()
+    case = a_case(pass_="backward")
+    x = torch.ones(4, requires_grad=True)
+    protocols = [TimingProtocol(backward="fresh"), TimingProtocol(backward="retained")]
+    subjects = [Subject(case, lambda x: 2 * x, (x,), (X,), protocol) for protocol in protocols]
+    clock.tick_s = 1.0
+    block = measure_block(subjects, 0.0, lambda *_: None, clock_for=lambda *_: clock, now=clock.look)
+    assert list(block.subjects) == [(case, protocols[0]), (case, protocols[1])]
+    assert all(samples_of(outcome).rounds_s for outcome in block.subjects.values())
+
+
+def test_who_changes_the_number_of_threads_fails_and_the_number_is_put_back() -> None:
+    clock = FakeClock()
+    threads = torch.get_num_threads()
+
+    def greedy(_: int) -> float:
+        torch.set_num_threads(threads + 1)
+        return 1.0
+
+    bench = Bench(clock, good=1.0, bad=greedy)
+    outcomes = bench.measure(clock)
+    assert torch.get_num_threads() == threads
+    detail = f"changes the number of threads for everybody, from {threads} to {threads + 1}"
+    assert outcomes[bench.cases["bad"]] == Failure(Verdict.FAIL, detail)
+    assert isinstance(outcomes[bench.cases["good"]], Samples)
+
+
+class Throttling(FakeClock):
+    """A clock whose every third round meets a slow core, and none of whose rounds is free of gaps."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rounds = 0
+
+    def time_round(self, pass_: Pass, iterations: int) -> Reading:
+        self.rounds += 1
+        read = super().time_round(pass_, iterations)
+        return Reading(read.each_s, read.prepared_s, read.timed_s, gapped=True, throttled=self.rounds % 3 == 0)
+
+
+def test_throttled_rounds_are_marked_and_gaps_are_told() -> None:
+    clock = Throttling()
+    bench = Bench(clock, a=1.0)
+    samples = samples_of(bench.measure(clock)[bench.cases["a"]])
+    assert samples.throttled == {1, 4}  # the first reading of all is the calibration's
+    assert "waits for the device" in samples.detail
+
+
+def test_stopping_early_keeps_the_intervals_almost_honest() -> None:
+    draw = random.Random(0)
+    cases, covered = 300, 0
+    for _ in range(cases):
+        clock = FakeClock()
+        bench = Bench(clock, a=lambda _: math.exp(draw.gauss(0, 0.05)))
+        block = bench.take(clock, budget_s=1e9, precision=0.02)
+        (outcome,) = block.subjects.values()
+        found = estimate_median(samples_of(outcome).rounds_s)
+        assert found.is_within(0.02)
+        assert found.low is not None
+        assert found.high is not None
+        covered += found.low <= 1.0 <= found.high
+    assert covered / cases > 0.90

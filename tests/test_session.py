@@ -33,7 +33,6 @@ def test_a_plan_holds_every_available_case_of_the_selection(folder: RunFolder) -
         (name, mode) for name in ("reference", "masked_function", "native", "where") for mode in MODES
     }
     assert session.planned["speed"] == cases
-    assert session.blocks("speed") == 1
     assert session.block("speed", cases[0]) == cases
 
 

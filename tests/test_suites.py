@@ -265,8 +265,14 @@ def test_what_raises_fails_in_memory_and_speed_and_costs_only_itself(
         for line in measured.records
         if line["implementation"] == "broken"
     }
-    assert broken == {("memory", "peak_bytes", "fail"), ("memory", "saved_bytes", "fail"), ("speed", "time", "fail")}
-    assert {line["verdict"] for line in measured.records if line["implementation"] == "reference"} == {"measured"}
+    assert broken == {
+        ("memory", "peak_bytes", "fail"),
+        ("memory", "saved_bytes", "fail"),
+        ("speed", "moved_bytes", "measured"),  # by the definition: nothing need run for it
+        ("speed", "time", "fail"),
+    }
+    good = {line["verdict"] for line in measured.records if line["implementation"] == "reference"}
+    assert good <= {"measured", "noisy"}
 
 
 def test_speed_files_time_speedup_and_the_same_rounds_for_pytest_benchmark(
@@ -328,6 +334,6 @@ def test_where_the_reference_cannot_be_timed_there_is_no_speedup(
     measured = measure(folder, root, "speed", shapes=("8",), passes=("inference",))
     found = {(line["implementation"], line["metric"]): line for line in measured.records}
     assert found["reference", "time"]["verdict"] == "fail"
-    assert found["steady", "time"]["verdict"] == "measured"
+    assert found["steady", "time"]["verdict"] in {"measured", "noisy"}
     assert found["steady", "speedup"]["verdict"] == "not-applicable"
     assert found["steady", "speedup"]["value"] is None

@@ -53,7 +53,8 @@ def test_pytest_is_given_our_suites_and_nothing_of_the_callers(folder: RunFolder
     assert arguments[:2] == ["-c", str(folder.path / "pytest.ini")]
     assert "--noconftest" in arguments
     assert arguments[arguments.index("--rootdir") + 1] == str(folder.path)
-    assert [Path(argument).name for argument in arguments[-3:]] == ["gradients.py", "memory.py", "speed.py"]
+    suites = [Path(argument).name for argument in arguments if argument.endswith(".py")]
+    assert suites == ["gradients.py", "machine.py", "memory.py", "speed.py"]
     assert (folder.path / "pytest.ini").read_text(encoding="utf-8").startswith("[pytest]")
 
 
@@ -82,4 +83,4 @@ def test_the_worker_uses_the_threads_that_were_asked_for(
     work(folder, {"devices": ("cpu",)}, threads=1)
     assert used == [1]
     work(folder, {"devices": ("cpu",)})
-    assert used == [1]
+    assert used == [1, torch.get_num_threads()]  # fixed in any case
