@@ -65,6 +65,13 @@ def calibration(session: nox.Session) -> None:
     session.run("python", "-m", f"calibration.{name}", *options, interrupt_timeout=30, terminate_timeout=10)
 
 
+@nox.session
+def timers(session: nox.Session) -> None:
+    """Compare our clock with torch.utils.benchmark's, and on an accelerator with Triton's. `-- --help` lists options."""
+    install(session)
+    session.run("python", "-m", "calibration.timers", *session.posargs)
+
+
 def gradgauge(session: nox.Session, command: str) -> None:
     """Run a gradgauge command with what follows `--`."""
     # After Ctrl-C gradgauge ends its worker and closes the run's files; nox would kill it after half a second.

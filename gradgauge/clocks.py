@@ -55,7 +55,7 @@ class WallClock:
     flush: what empties the cache before the timed region, None where the cache is to stay warm.
     """
 
-    round_s = 1e-3
+    round_s = 2e-4
     most_iterations = 10_000
 
     def __init__(self, device: str, flush: Callable[[], object] | None = None) -> None:

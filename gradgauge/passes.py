@@ -23,6 +23,9 @@ BATCH_BYTES = 256 * 2**20
 
 MOST_ITERATIONS = 10_000
 
+TRIAL_BATCHES = 3
+"""After so many batches whose cotangents came back unchanged, a backward is taken not to write into them."""
+
 Inputs = tuple[Tensor, ...]
 
 
@@ -193,29 +196,29 @@ def _leave(_: Inputs) -> None:
 
 
 class _Lender:
-    """Lends a subject its cotangents: clones, because a backward may write into them and nobody else may see that.
+    """Lends a subject its cotangents, so that nobody sees what its backward writes into them.
 
-    The first batch gets a clone for each call. If they come back as they were lent, one clone serves from then on, as
-    in a training loop the cotangent is warm; where calls must find nothing in a cache, each keeps its own.
+    The first batches get a clone for each call. If all come back as they were lent, the subject reads from then on what
+    the others of its block read, too: where in memory a tensor happens to lie is worth several percent, and would be
+    taken for a property of the code. Who was seen to write keeps getting clones, and so do calls that must be cold.
     """
 
     def __init__(self, subject: Subject) -> None:
         self._grad_outputs = subject.grad_outputs
         self._lent: list[tuple[Tensor, ...]] = []
-        self._shared: tuple[Tensor, ...] | None = None
-        self._is_decided = subject.protocol.cache == "cold"
+        self._trials = TRIAL_BATCHES
+        self._is_trusted = subject.protocol.cache != "cold"
 
     def lend(self, iterations: int) -> Iterable[tuple[Tensor, ...]]:
         """Return the cotangents of so many calls."""
-        if self._lent and not self._is_decided:
-            self._is_decided = True
-            self._shared = self._lent[0] if all(map(self._is_intact, self._lent)) else None
-            self._lent = []
-        if self._shared:
-            return repeat(self._shared, iterations)
+        if self._is_trusted:
+            self._is_trusted = all(map(self._is_intact, self._lent))
+            self._trials -= 1
+            if self._is_trusted and self._trials < 0:
+                self._lent = []
+                return repeat(self._grad_outputs, iterations)
         clones = [tuple(tensor.clone() for tensor in self._grad_outputs) for _ in range(iterations)]
-        if not self._is_decided:
-            self._lent = list(clones)
+        self._lent = list(clones) if self._is_trusted else []
         return clones
 
     def _is_intact(self, lent: tuple[Tensor, ...]) -> bool:

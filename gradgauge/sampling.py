@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import random
 import time
+from collections import defaultdict
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -28,6 +30,10 @@ FEWEST_PRECISE_ROUNDS = 20
 """Nobody stops before: the interval of a few rounds may be narrow by accident."""
 
 MOST_ROUNDS = 2_000
+LONGEST_ROUND_S = 2e-2
+"""Only whose round would last longer repeats its call less often than the others of its block."""
+
+READINGS = 2
 LOOK_EVERY = 5
 """How many turns lie between two looks at the intervals."""
 
@@ -81,11 +87,18 @@ class _Runner:
     clock: Clock
     is_yardstick: bool = False
     detail: str = ""
+    group: Hashable = None
     iterations: int = 1
+    each_s: float = 0.0
     rounds_s: list[float] = field(default_factory=list)
     taken_s: list[float] = field(default_factory=list)
     throttled: set[int] = field(default_factory=set)
     gapped: int = 0
+
+    @property
+    def most_iterations(self) -> int:
+        """Return how many calls a round may have; the clock may come to know better."""
+        return min(self.pass_.most_iterations, self.clock.most_iterations)
 
     def samples(self) -> Samples:
         # More than a few gaps are no accident of one round.
@@ -117,7 +130,7 @@ def measure_block(
 ) -> Block:
     """Return the samples of each subject, or why it has none.
 
-    Every subject is warmed up (and so compiled) and calibrated first; then rounds are taken in turns, each turn in an
+    Every subject is warmed up (and so compiled) and calibrated first, to equally many calls a round; then rounds are taken in turns, each turn in an
     order drawn anew: whoever always follows the same neighbour inherits what that one left in caches and allocator.
     A subject leaves the turns when the 95 % interval of its median lies within ± `precision`; the
     reference stays as long as any other, because they are compared with its rounds. All end after `budget_s` seconds,
@@ -166,7 +179,14 @@ def _warm_up(
         pass_ = replayed(subject)
     yardstick = case.implementation == REFERENCE and case.mode == "eager"
     return _Runner(
-        subject.key, case.pass_, case, pass_, clock_for(protocol, case.device), yardstick, compiled.get(case, "")
+        subject.key,
+        case.pass_,
+        case,
+        pass_,
+        clock_for(protocol, case.device),
+        yardstick,
+        detail=compiled.get(case, ""),
+        group=protocol,
     )
 
 
@@ -210,6 +230,7 @@ class _Turns:
             began = self._now()
             for runner in self._runners:
                 self._try(runner, "calibration", self._calibrate)
+            self._agree_on_iterations()
             self.spent.warm_up_s += self._now() - began
             started = self._now()
             turn = 0
@@ -251,14 +272,30 @@ class _Turns:
             self._failures[runner.key] = failure
 
     def _calibrate(self, runner: _Runner) -> None:
+        """Find how many calls fill a round. The shortest of READINGS readings counts: what disturbs, only lengthens."""
         while True:
-            elapsed_s = runner.clock.time_round(runner.pass_, runner.iterations).each_s * runner.iterations
-            most = min(runner.pass_.most_iterations, runner.clock.most_iterations)
-            if elapsed_s >= runner.clock.round_s or runner.iterations >= most:
+            readings = [runner.clock.time_round(runner.pass_, runner.iterations) for _ in range(READINGS)]
+            runner.each_s = min(reading.each_s for reading in readings)
+            wanted = math.ceil(runner.clock.round_s / max(runner.each_s, 1e-9))
+            if wanted <= runner.iterations or runner.iterations >= runner.most_iterations:
                 return
-            wanted = runner.iterations * runner.clock.round_s / max(elapsed_s, 1e-9)
             # Ten times at once at the most: a first short reading may be an accident.
-            runner.iterations = min(most, int(min(max(wanted, runner.iterations * 2), runner.iterations * 10)))
+            runner.iterations = min(runner.most_iterations, wanted, runner.iterations * 10)
+
+    def _agree_on_iterations(self) -> None:
+        """Give all who are compared the same iterations: those with which the fastest fills a round.
+
+        How many graphs and outputs a round keeps alive decides what it finds in caches and allocator.
+        """
+        alike: dict[Hashable, list[_Runner]] = defaultdict(list)
+        for runner in self._runners:
+            if runner.case and runner.key not in self._failures:
+                alike[runner.group].append(runner)
+        for runners in alike.values():
+            most = max(runner.iterations for runner in runners)
+            for runner in runners:
+                affordable = max(runner.iterations, int(LONGEST_ROUND_S / max(runner.each_s, 1e-9)))
+                runner.iterations = min(most, affordable, runner.most_iterations)
 
     def _take_round(self, runner: _Runner) -> None:
         reading = runner.clock.time_round(runner.pass_, runner.iterations)

@@ -21,8 +21,10 @@ from gradgauge.records import Verdict
 from gradgauge.sampling import (
     FEWEST_PRECISE_ROUNDS,
     FEWEST_ROUNDS,
+    LONGEST_ROUND_S,
     LOOK_EVERY,
     MOST_ROUNDS,
+    READINGS,
     WARM_UP_CALLS,
     Block,
     Samples,
@@ -92,7 +94,7 @@ def test_a_fast_call_is_repeated_until_a_round_lasts() -> None:
     block = Bench(clock, fast=2.0**-20)
     samples = samples_of(block.measure(clock)[block.cases["fast"]])
     assert samples.iterations * 2.0**-20 >= ROUND_S
-    assert samples.iterations * 2.0**-20 < 3 * ROUND_S
+    assert samples.iterations * 2.0**-20 < 1.1 * ROUND_S
     assert samples.rounds_s == pytest.approx([2.0**-20] * FEWEST_ROUNDS)
 
 
@@ -102,6 +104,27 @@ def test_one_short_reading_does_not_blow_the_iterations_up() -> None:
     block = Bench(clock, odd=lambda calls: 0.0 if calls == WARM_UP_CALLS else ROUND_S / 2)
     samples = samples_of(block.measure(clock)[block.cases["odd"]])
     assert samples.iterations <= 10
+
+
+def test_one_long_reading_does_not_keep_the_iterations_down() -> None:
+    clock = FakeClock()
+    block = Bench(clock, odd=lambda calls: 100 * ROUND_S if calls == WARM_UP_CALLS else ROUND_S / 4)
+    samples = samples_of(block.measure(clock)[block.cases["odd"]])
+    assert samples.iterations == 4
+
+
+def test_all_of_a_block_repeat_their_call_equally_often() -> None:
+    clock = FakeClock()
+    block = Bench(clock, fast=ROUND_S / 7.5, slow=ROUND_S * 2)
+    assert {samples_of(outcome).iterations for outcome in block.measure(clock).values()} == {8}
+
+
+def test_but_for_whom_that_would_make_a_round_too_long() -> None:
+    clock = FakeClock()
+    block = Bench(clock, fast=ROUND_S / 99.5, slow=LONGEST_ROUND_S / 5.5, slowest=2 * LONGEST_ROUND_S)
+    outcomes = block.measure(clock)
+    iterations = {case.implementation: samples_of(outcome).iterations for case, outcome in outcomes.items()}
+    assert iterations == {"fast": 100, "slow": 5, "slowest": 1}
 
 
 def test_iterations_stop_at_what_the_pass_allows() -> None:
@@ -174,10 +197,10 @@ def test_however_large_the_budget_rounds_come_to_an_end() -> None:
 
 def test_the_device_has_settled_right_before_both_readings_and_never_in_between() -> None:
     clock = FakeClock()
-    block = Bench(clock, a=0.4 * ROUND_S)  # one call is too short a round, two are, four are not
+    block = Bench(clock, a=0.4 * ROUND_S)
     measured = samples_of(block.measure(clock)[block.cases["a"]])
-    assert measured.iterations == 4
-    one_round = ["now", "settle", "now", *["call"] * 4, "settle", "now"]  # the first reading tells what preparing took
+    assert measured.iterations == 3
+    one_round = ["now", "settle", "now", *["call"] * 3, "settle", "now"]  # the first reading tells what preparing took
     assert clock.asked[-2 * len(one_round) :] == 2 * one_round
 
 
@@ -195,8 +218,8 @@ def fails_at(call: int) -> Callable[[int], float]:
     [
         (0, "warm-up"),
         (WARM_UP_CALLS, "calibration"),
-        (WARM_UP_CALLS + 1, "timed round"),
-        (WARM_UP_CALLS + 4, "timed round"),
+        (WARM_UP_CALLS + READINGS, "timed round"),
+        (WARM_UP_CALLS + READINGS + 4, "timed round"),
     ],
 )
 def test_one_that_raises_drops_out_alone_and_says_where(call: int, doing: str) -> None:
@@ -211,7 +234,7 @@ def test_one_that_raises_drops_out_alone_and_says_where(call: int, doing: str) -
 
 def test_where_all_raise_there_are_no_samples_and_no_endless_loop() -> None:
     clock = FakeClock()
-    block = Bench(clock, a=fails_at(0), b=fails_at(WARM_UP_CALLS + 2))
+    block = Bench(clock, a=fails_at(0), b=fails_at(WARM_UP_CALLS + READINGS + 1))
     outcomes = block.measure(clock, budget_s=1e9)
     assert all(isinstance(outcome, Failure) for outcome in outcomes.values())
     assert len(outcomes) == 2
@@ -223,7 +246,7 @@ def test_the_garbage_collector_rests_within_a_round_and_is_left_as_it_was() -> N
     block = Bench(clock, a=spying(seen, lambda _: gc.isenabled(), lambda _: 0.5))
     assert gc.isenabled()
     block.measure(clock)
-    assert seen == [True] * WARM_UP_CALLS + [False] * (FEWEST_ROUNDS + 1)
+    assert seen == [True] * WARM_UP_CALLS + [False] * (FEWEST_ROUNDS + READINGS)
     assert gc.isenabled()
     gc.disable()
     try:
@@ -335,8 +358,8 @@ def test_companions_are_timed_in_the_same_turns_and_their_time_is_told_apart() -
     assert control.rounds_s == (0.5,) * 20
     assert block.spent.companions_s == 20 * 0.5
     assert block.spent.timed_s == 20 * 1.0
-    # Three calls to warm up and one to calibrate, of each; the clock moves in nothing else.
-    assert block.spent.warm_up_s == 4 * 1.0 + 4 * 0.5
+    # The calls to warm up and those to calibrate, of each; the clock moves in nothing else.
+    assert block.spent.warm_up_s == (WARM_UP_CALLS + READINGS) * (1.0 + 0.5)
     assert control.taken_s == tuple(sorted(control.taken_s))
 
 
@@ -414,7 +437,7 @@ def test_throttled_rounds_are_marked_and_gaps_are_told() -> None:
     clock = Throttling()
     bench = Bench(clock, a=1.0)
     samples = samples_of(bench.measure(clock)[bench.cases["a"]])
-    assert samples.throttled == {1, 4}  # the first reading of all is the calibration's
+    assert samples.throttled == {0, 3, 6}  # two readings before were the calibration's
     assert "waits for the device" in samples.detail
 
 

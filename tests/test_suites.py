@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from gradgauge.cases import DTYPES
+from gradgauge.cases import DTYPES, PASSES
 from gradgauge.catalog import builtin_folder
 from gradgauge.gauge import Gauge
 from gradgauge.runs import RunFolder
+from gradgauge.timing import Timing
 from tests.fakes import ROOT, Line, Measured, a_job, measure_here, write_function
 
 KNOWN_WRONG = ROOT / "tests" / "known_wrong"
@@ -337,3 +338,129 @@ def test_where_the_reference_cannot_be_timed_there_is_no_speedup(
     assert found["steady", "time"]["verdict"] in {"measured", "noisy"}
     assert found["steady", "speedup"]["verdict"] == "not-applicable"
     assert found["steady", "speedup"]["value"] is None
+
+
+EAGER_RELU = {
+    "suites": ("speed",),
+    "modes": ("eager",),
+    "devices": ("cpu",),
+    "functions": ("relu",),
+    "implementations": ("where",),
+    "shapes": ("16x16",),
+}
+
+
+@pytest.fixture
+def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Gauge, "block_budget_s", lambda self: 0.0)
+
+
+@pytest.mark.usefixtures("_hasty")
+def test_each_way_of_timing_has_records_and_an_entry_of_its_own(folder: RunFolder) -> None:
+    timing = Timing(caches=("warm", "cold"), protocols=("fresh", "retained", "accumulating"))
+    chosen = {**EAGER_RELU, "passes": ("inference", "backward")}
+    measured = measure_here(folder, a_job(folder, chosen, timing=timing))
+    ways = {
+        pass_: [
+            " ".join(line["labels"].values()) for line in measured.find("time", pass_=pass_, implementation="where")
+        ]
+        for pass_ in ("inference", "backward")
+    }
+    assert ways == {
+        "inference": ["wall warm", "wall cold"],
+        "backward": [
+            "wall warm fresh",
+            "wall cold fresh",
+            "wall warm retained",
+            "wall warm accumulating",
+            "wall cold accumulating",
+        ],
+    }
+    for metric in ("speedup", "bandwidth", "roof_fraction"):
+        assert len(measured.find(metric)) == len(measured.find("time")) == 14
+    entries = [event["entry"] for event in measured.events if event["event"] == "benchmark"]
+    assert len({(entry["group"], entry["name"]) for entry in entries}) == len(entries) == 14
+    assert_unique(measured.records)
+
+
+@pytest.mark.usefixtures("_hasty")
+def test_what_a_case_must_move_is_the_same_for_all_and_bandwidth_follows_from_it(folder: RunFolder) -> None:
+    measured = measure_here(folder, a_job(folder, {**EAGER_RELU, "passes": ("backward",)}))
+    moved = measured.find("moved_bytes")
+    assert [(line["value"], line["labels"], line["low"]) for line in moved] == [(3 * 4 * 256, {}, None)] * 2
+    (time,) = measured.find("time", implementation="where")
+    (bandwidth,) = measured.find("bandwidth", implementation="where")
+    assert bandwidth["value"] == pytest.approx(3 * 4 * 256 / time["value"])
+    assert bandwidth["low"] == pytest.approx(3 * 4 * 256 / time["high"])
+    assert bandwidth["high"] == pytest.approx(3 * 4 * 256 / time["low"])
+    (roof,) = measured.find("roof_fraction", implementation="where")
+    assert 0 < roof["low"] <= roof["value"] <= roof["high"]
+    assert roof["samples"] == time["samples"]
+
+
+@pytest.mark.usefixtures("_hasty")
+def test_the_control_runs_with_every_block_and_where_the_seconds_went_is_told(folder: RunFolder) -> None:
+    measured = measure_here(folder, a_job(folder, {**EAGER_RELU, "passes": ("inference", "forward")}))
+    controls = [line for line in measured.series if line["series"] == "control"]
+    assert len(controls) == 2
+    assert {(line["function"], line["implementation"], line["device"]) for line in controls} == {
+        (None, "control", "cpu")
+    }
+    assert all(seconds > 0 for line in controls for seconds in line["y"])
+    assert controls[0]["x"][-1] <= controls[1]["x"][0]
+    spent = [event["seconds"] for event in measured.events if event["event"] == "spent"]
+    assert len(spent) == 2
+    assert all(block["timed_s"] > 0 and block["companions_s"] > 0 for block in spent)
+
+
+@pytest.mark.usefixtures("_hasty")
+@pytest.mark.parametrize(("precision", "verdict"), [(1e-9, "noisy"), (0.999, "measured")])
+def test_a_time_wider_than_asked_is_noisy_and_no_less_recorded(
+    folder: RunFolder, precision: float, verdict: str
+) -> None:
+    chosen = {**EAGER_RELU, "passes": ("forward",), "shapes": ("512x512",)}
+    measured = measure_here(folder, a_job(folder, chosen, timing=Timing(precision=precision)))
+    times = measured.find("time")
+    assert {line["verdict"] for line in times} == {verdict}
+    assert all(line["value"] > 0 and line["low"] < line["high"] for line in times)
+
+
+@pytest.mark.usefixtures("_hasty")
+def test_a_pass_without_a_graph_to_retain_says_so(folder: RunFolder) -> None:
+    chosen = {**EAGER_RELU, "passes": ("forward_backward",)}
+    measured = measure_here(folder, a_job(folder, chosen, timing=Timing(protocols=("retained",))))
+    assert {line["verdict"] for line in measured.records} == {"not-applicable"}
+    assert {line["detail"] for line in measured.records} == {
+        "forward_backward makes a graph in each call: none is retained"
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("_hasty")
+def test_a_compiled_graph_that_cannot_be_retained_is_unsupported_in_pytorchs_own_words(folder: RunFolder) -> None:
+    chosen = {**EAGER_RELU, "modes": ("compiled",), "passes": ("backward",)}
+    measured = measure_here(folder, a_job(folder, chosen, timing=Timing(protocols=("fresh", "retained"))))
+    found = {(line["implementation"], line["labels"]["protocol"]): line for line in measured.find("time")}
+    assert found["where", "fresh"]["value"] > 0
+    assert found["where", "retained"]["verdict"] == "unsupported"
+    assert "donated buffers" in found["where", "retained"]["detail"]
+    assert found["reference", "retained"]["value"] > 0  # eager
+
+
+@pytest.mark.usefixtures("_hasty")
+def test_the_machines_peaks_and_the_harness_are_measured_for_no_function(folder: RunFolder) -> None:
+    measured = measure_here(
+        folder, a_job(folder, {"suites": ("machine",), "devices": ("cpu",), "functions": ("relu",)})
+    )
+    assert {line["function"] for line in measured.records} == {None}
+    found = {(line["implementation"], line["metric"], line["pass"], line["shape"]) for line in measured.records}
+    small, large = "65536", "33554432"
+    assert found == {
+        *((name, "peak_bandwidth", None, shape) for name in ("copy", "clone", "sigmoid") for shape in (small, large)),
+        ("matmul", "peak_flops", None, "1024x1024"),
+        *(("empty", "overhead", pass_, "1") for pass_ in PASSES),
+    }
+    assert all(line["low"] <= line["value"] <= line["high"] for line in measured.records)
+    assert all(1e8 < line["value"] < 1e13 for line in measured.find("peak_bandwidth"))
+    assert all(0 < line["value"] < 1e-3 for line in measured.find("overhead"))
+    assert all(line["labels"] == {"clock": "wall", "cache": "warm"} for line in measured.records)
