@@ -67,7 +67,7 @@ def calibration(session: nox.Session) -> None:
 
 @nox.session
 def timers(session: nox.Session) -> None:
-    """Compare our clock with torch.utils.benchmark's, and on an accelerator with Triton's. `-- --help` lists options."""
+    """Set our medians beside those of torch.utils.benchmark, on an accelerator of Triton. `-- --help` lists options."""
     install(session)
     session.run("python", "-m", "calibration.timers", *session.posargs)
 

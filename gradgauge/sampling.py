@@ -130,11 +130,11 @@ def measure_block(
 ) -> Block:
     """Return the samples of each subject, or why it has none.
 
-    Every subject is warmed up (and so compiled) and calibrated first, to equally many calls a round; then rounds are taken in turns, each turn in an
-    order drawn anew: whoever always follows the same neighbour inherits what that one left in caches and allocator.
-    A subject leaves the turns when the 95 % interval of its median lies within ± `precision`; the
-    reference stays as long as any other, because they are compared with its rounds. All end after `budget_s` seconds,
-    but not before FEWEST_ROUNDS turns. A subject that raises drops out and costs nobody else a round.
+    Every subject is warmed up (and so compiled) and calibrated first, to equally many calls a round. Then rounds are
+    taken in turns, each turn in an order drawn anew: whoever always follows the same neighbour inherits what that one
+    left in caches and allocator. A subject leaves the turns when the 95 % interval of its median lies within ±
+    `precision`; the reference stays as long as any other, because they are compared with its rounds. All end after
+    `budget_s` seconds, but not before FEWEST_ROUNDS turns. A subject that raises drops out and costs nobody a round.
 
     companions: passes that are timed in the same turns though they are no subjects; while there are subjects, they
     stay to the end.
