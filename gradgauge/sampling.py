@@ -20,7 +20,7 @@ from gradgauge.compilation import NO_GRAPH, Watch, no_recompile
 from gradgauge.passes import Pass, Subject, pass_of
 from gradgauge.records import Verdict
 from gradgauge.replays import replayed
-from gradgauge.statistics import estimate_median
+from gradgauge.statistics import estimate_median, estimate_ratio
 from gradgauge.timing import PRECISION, TimingProtocol
 
 FEWEST_ROUNDS = 7
@@ -35,7 +35,8 @@ LONGEST_ROUND_S = 2e-2
 
 READINGS = 2
 LOOK_EVERY = 5
-"""How many turns lie between two looks at the intervals."""
+LOOK_SHARE = 0.1
+"""Between two looks at the intervals lie LOOK_EVERY turns, or this share of those that were taken, if that is more."""
 
 WARM_UP_CALLS = 3
 
@@ -132,9 +133,10 @@ def measure_block(
 
     Every subject is warmed up (and so compiled) and calibrated first, to equally many calls a round. Then rounds are
     taken in turns, each turn in an order drawn anew: whoever always follows the same neighbour inherits what that one
-    left in caches and allocator. A subject leaves the turns when the 95 % interval of its median lies within ±
-    `precision`; the reference stays as long as any other, because they are compared with its rounds. All end after
-    `budget_s` seconds, but not before FEWEST_ROUNDS turns. A subject that raises drops out and costs nobody a round.
+    left in caches and allocator. A subject leaves the turns when the 95 % intervals of its median and of its speedup
+    lie within ± `precision`; the reference stays as long as any other, because they are compared with its rounds. All
+    end after `budget_s` seconds, but not before FEWEST_ROUNDS turns. A subject that raises drops out and costs nobody a
+    round.
 
     companions: passes that are timed in the same turns though they are no subjects; while there are subjects, they
     stay to the end.
@@ -205,7 +207,9 @@ class _Turns:
         self._runners: list[_Runner] = []
         self._shuffle = random.Random(0)
         self._failures: dict[Key, Failure] = {}
+        self._yardsticks: dict[Hashable, _Runner] = {}
         self._imprecise: set[Key] = set()
+        self._next_look = 0
 
     def add(self, case: Case | None, key: Key, warm_up: Callable[[], _Runner | Failure]) -> None:
         """Warm a runner up and let it take part; one that fails is out."""
@@ -216,6 +220,8 @@ class _Turns:
             self._failures[key] = runner
         else:
             self._runners.append(runner)
+            if runner.is_yardstick:
+                self._yardsticks[runner.group] = runner
         self.spent.warm_up_s += self._now() - began
 
     def outcome(self, key: Key) -> Samples | Failure:
@@ -246,7 +252,8 @@ class _Turns:
         if turn >= MOST_ROUNDS:
             return []
         alive = [runner for runner in self._runners if runner.key not in self._failures]
-        if turn % LOOK_EVERY == 0:
+        if turn >= self._next_look:
+            self._next_look = turn + max(LOOK_EVERY, int(LOOK_SHARE * turn))
             self._imprecise = {runner.key for runner in alive if not self._is_precise(runner)}
         judged = [runner for runner in alive if runner.case] or alive
         waiting = [runner for runner in judged if runner.key in self._imprecise]
@@ -257,7 +264,12 @@ class _Turns:
     def _is_precise(self, runner: _Runner) -> bool:
         if len(runner.rounds_s) < FEWEST_PRECISE_ROUNDS:
             return False
-        return estimate_median(runner.rounds_s).is_within(self._precision)
+        if not estimate_median(runner.rounds_s).is_within(self._precision):
+            return False
+        yardstick = self._yardsticks.get(runner.group)
+        if yardstick is None or yardstick.key in self._failures:
+            return True
+        return estimate_ratio(yardstick.rounds_s, runner.rounds_s).is_within(self._precision)
 
     def _step(self, case: Case | None, doing: str) -> None:
         if case:
