@@ -20,7 +20,7 @@ from gradgauge.compilation import NO_GRAPH, Watch, no_recompile
 from gradgauge.passes import Pass, Subject, pass_of
 from gradgauge.records import Verdict
 from gradgauge.replays import replayed
-from gradgauge.statistics import estimate_median, estimate_ratio
+from gradgauge.statistics import estimate_median
 from gradgauge.timing import PRECISION, TimingProtocol
 
 FEWEST_ROUNDS = 7
@@ -133,10 +133,9 @@ def measure_block(
 
     Every subject is warmed up (and so compiled) and calibrated first, to equally many calls a round. Then rounds are
     taken in turns, each turn in an order drawn anew: whoever always follows the same neighbour inherits what that one
-    left in caches and allocator. A subject leaves the turns when the 95 % intervals of its median and of its speedup
-    lie within ± `precision`; the reference stays as long as any other, because they are compared with its rounds. All
-    end after `budget_s` seconds, but not before FEWEST_ROUNDS turns. A subject that raises drops out and costs nobody a
-    round.
+    left in caches and allocator. A subject leaves the turns when the 95 % interval of its median lies within ±
+    `precision`; the reference stays as long as any other, because they are compared with its rounds. All end after
+    `budget_s` seconds, but not before FEWEST_ROUNDS turns. A subject that raises drops out and costs nobody a round.
 
     companions: passes that are timed in the same turns though they are no subjects; while there are subjects, they
     stay to the end.
@@ -207,7 +206,6 @@ class _Turns:
         self._runners: list[_Runner] = []
         self._shuffle = random.Random(0)
         self._failures: dict[Key, Failure] = {}
-        self._yardsticks: dict[Hashable, _Runner] = {}
         self._imprecise: set[Key] = set()
         self._next_look = 0
 
@@ -220,8 +218,6 @@ class _Turns:
             self._failures[key] = runner
         else:
             self._runners.append(runner)
-            if runner.is_yardstick:
-                self._yardsticks[runner.group] = runner
         self.spent.warm_up_s += self._now() - began
 
     def outcome(self, key: Key) -> Samples | Failure:
@@ -264,12 +260,7 @@ class _Turns:
     def _is_precise(self, runner: _Runner) -> bool:
         if len(runner.rounds_s) < FEWEST_PRECISE_ROUNDS:
             return False
-        if not estimate_median(runner.rounds_s).is_within(self._precision):
-            return False
-        yardstick = self._yardsticks.get(runner.group)
-        if yardstick is None or yardstick.key in self._failures:
-            return True
-        return estimate_ratio(yardstick.rounds_s, runner.rounds_s).is_within(self._precision)
+        return estimate_median(runner.rounds_s).is_within(self._precision)
 
     def _step(self, case: Case | None, doing: str) -> None:
         if case:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from gradgauge.attempts import Failure, attempt
-from gradgauge.cases import PASSES, REFERENCE
+from gradgauge.cases import PASSES, REFERENCE, Case
 from gradgauge.gauge import Gauge
 from gradgauge.grid import Suite, Sweep
 from gradgauge.measuring import file_control, file_rounds, subjects_of, timing_companions
@@ -114,17 +114,17 @@ def _moved(gauge: Gauge) -> int:
 
 def _file_times(gauge: Gauge, block: Block, protocol: TimingProtocol, samples: Samples) -> None:
     time = estimate_median(_kept(samples))
-    _file(gauge, TIME, time, protocol, _remarks(samples))
+    _file(gauge, TIME, time, protocol, (samples,), _remarks(samples))
     moved = _moved(gauge)
     rate = Estimate(moved / time.value, _over(moved, time.high), _over(moved, time.low), time.samples)
-    _file(gauge, BANDWIDTH, rate, protocol)
-    reference = next((key for key in block.subjects if _is_reference(key[0].technique) and key[1] == protocol), None)
-    _file_ratio(gauge, SPEEDUP, block.subjects.get(reference) if reference else None, samples, protocol)
+    _file(gauge, BANDWIDTH, rate, protocol, (samples,))
+    reference = next((key for key in block.subjects if _is_reference(key[0]) and key[1] == protocol), None)
+    _file_ratio(gauge, SPEEDUP, block.subjects[reference] if reference else None, samples, protocol)
     _file_ratio(gauge, ROOF, block.companions[protocol.clock, protocol.cache], samples, protocol)
 
 
-def _is_reference(technique: str) -> bool:
-    return technique == f"{REFERENCE} · eager"
+def _is_reference(case: Case) -> bool:
+    return (case.implementation, case.mode) == (REFERENCE, "eager")
 
 
 def _file_ratio(
@@ -133,14 +133,22 @@ def _file_ratio(
     if not isinstance(other, Samples):
         gauge.record(metric, None, "not-applicable", "there is no time to compare with", labels=protocol.labels)
         return
-    left_out = other.throttled | samples.throttled
-    ratio = estimate_ratio(other.rounds_s, samples.rounds_s, left_out)
-    _file(gauge, metric, ratio, protocol)
+    ratio = estimate_ratio(other.rounds_s, samples.rounds_s, other.throttled | samples.throttled)
+    _file(gauge, metric, ratio, protocol, (samples, other))
 
 
-def _file(gauge: Gauge, metric: Metric, estimate: Estimate, protocol: TimingProtocol, detail: str = "") -> None:
-    verdict = "measured" if estimate.is_within(gauge.timing.precision) else "noisy"
+def _file(
+    gauge: Gauge,
+    metric: Metric,
+    estimate: Estimate,
+    protocol: TimingProtocol,
+    rests_on: tuple[Samples, ...],
+    detail: str = "",
+) -> None:
+    """File a figure; it is noisy where a time that it rests on is."""
+    precise = all(estimate_median(_kept(samples)).is_within(gauge.timing.precision) for samples in rests_on)
     bounds = {"low": estimate.low, "high": estimate.high, "samples": estimate.samples}
+    verdict = "measured" if precise else "noisy"
     gauge.record(metric, estimate.value, verdict, detail, labels=protocol.labels, **bounds)
 
 
