@@ -26,7 +26,7 @@ QUEUE_S = 1e-2
 class Reading:
     """One round. each_s: seconds a call; prepared_s, timed_s: what preparing and timing it took of the session.
 
-    gapped: the device ran out of queued work, so launch gaps are in the time. throttled: its core ran slow.
+    gapped: the device ran out of queued work, so that launch gaps are in the time. throttled: its core ran slow.
     """
 
     each_s: float
@@ -102,12 +102,14 @@ class DeviceClock:
     round_s = 3e-4
     first_backlog = 4
     most_backlog = 1024
+    most_tries = 3
 
     def __init__(self, stream: Stream, *, cold: bool = False) -> None:
         self._stream = stream
         self._cold = cold
         self._backlog = self.first_backlog
-        self._is_hopeless = False
+        self._waits = False
+        self._has_kept_up = False
         self._queueing_s = QUEUE_S  # for one call, the shortest seen
 
     @property
@@ -116,16 +118,25 @@ class DeviceClock:
         return max(1, min(100, int(QUEUE_S / self._queueing_s)))
 
     def time_round(self, pass_: Pass, iterations: int) -> Reading:
-        """Queue a batch behind a backlog that is long enough, if any is; return the time between its events."""
+        """Queue a batch behind a backlog that is long enough, if any is; return the time between its events.
+
+        A round in which the host was held up is taken anew, a few times; one that is gapped then says so.
+        """
+        tries = 0
         while True:
             reading = (self._time_cold if self._cold else self._time_warm)(pass_, iterations)
-            if not reading.gapped or self._is_hopeless:
+            self._has_kept_up |= not reading.gapped
+            if not reading.gapped or self._waits:
                 return reading
-            if self._backlog >= self.most_backlog:
-                # The host waits for the device within the call: no backlog outlasts that.
-                self._is_hopeless, self._backlog = True, self.first_backlog
+            if self._backlog < self.most_backlog:
+                self._backlog *= 2
+                continue
+            tries += 1
+            if tries >= self.most_tries:
+                if not self._has_kept_up:
+                    # The host waits for the device within the call: no backlog outlasts that.
+                    self._waits, self._backlog = True, self.first_backlog
                 return reading
-            self._backlog *= 2
 
     def _time_warm(self, pass_: Pass, iterations: int) -> Reading:
         began = time.perf_counter()

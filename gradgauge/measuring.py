@@ -115,6 +115,7 @@ def file_rounds(gauge: Gauge, benchmark: BenchmarkFixture, samples: Samples, pro
         "labels": protocol.labels,
         "iterations": samples.iterations,
         "throttled_rounds": sorted(samples.throttled),
+        "gapped_rounds": sorted(samples.gapped),
     }
     benchmark._mode = "gradgauge"  # noqa: SLF001  (or it warns that the fixture was not used)
     stats: Any = benchmark._make_stats(samples.iterations)  # noqa: SLF001

@@ -6,12 +6,13 @@ import math
 import random
 import time
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import torch
 
+from gradgauge.accelerator import THROTTLED
 from gradgauge.attempts import Failure, attempt
 from gradgauge.calling import outputs_of
 from gradgauge.cases import REFERENCE, Case
@@ -49,7 +50,7 @@ class Samples:
     """The rounds of one case. rounds_s: seconds a call, one entry a round; iterations: calls in a round.
 
     Round i of every case of a block was taken in the same turn. detail: what ran otherwise than the mode says.
-    throttled: the rounds, by index, in which the device's core ran slow.
+    throttled, gapped: the rounds, by index, in which the device's core ran slow, and in which it ran out of work.
     taken_s: when each round was taken, by `time.monotonic`.
     """
 
@@ -57,7 +58,20 @@ class Samples:
     rounds_s: tuple[float, ...]
     detail: str = ""
     throttled: frozenset[int] = frozenset()
+    gapped: frozenset[int] = frozenset()
     taken_s: tuple[float, ...] = ()
+
+    @property
+    def disturbed(self) -> frozenset[int]:
+        """Return the rounds that are left out: the throttled and the gapped ones, unless most are such."""
+        either = self.throttled | self.gapped
+        return either if 2 * len(either) < len(self.rounds_s) else frozenset()
+
+    @property
+    def kept_s(self) -> tuple[float, ...]:
+        """Return the rounds that count."""
+        disturbed = self.disturbed
+        return tuple(seconds for index, seconds in enumerate(self.rounds_s) if index not in disturbed)
 
 
 @dataclass
@@ -94,7 +108,7 @@ class _Runner:
     rounds_s: list[float] = field(default_factory=list)
     taken_s: list[float] = field(default_factory=list)
     throttled: set[int] = field(default_factory=set)
-    gapped: int = 0
+    gapped: set[int] = field(default_factory=set)
 
     @property
     def most_iterations(self) -> int:
@@ -102,15 +116,25 @@ class _Runner:
         return min(self.pass_.most_iterations, self.clock.most_iterations)
 
     def samples(self) -> Samples:
-        # More than a few gaps are no accident of one round.
-        remarks = [self.detail, WAITS_FOR_DEVICE if 2 * self.gapped > len(self.rounds_s) else ""]
-        return Samples(
+        found = Samples(
             self.iterations,
             tuple(self.rounds_s),
-            "; ".join(filter(None, remarks)),
-            frozenset(self.throttled),
-            tuple(self.taken_s),
+            throttled=frozenset(self.throttled),
+            gapped=frozenset(self.gapped),
+            taken_s=tuple(self.taken_s),
         )
+        return replace(found, detail="; ".join(filter(None, [self.detail, *_remarks(found)])))
+
+
+def _remarks(found: Samples) -> Iterator[str]:
+    rounds = len(found.rounds_s)
+    fate = "left out" if found.disturbed else "kept, as most are disturbed"
+    if found.throttled:
+        yield f"{len(found.throttled)} of {rounds} rounds at an SM clock below {THROTTLED:.0%} of the highest, {fate}"
+    if 2 * len(found.gapped) >= rounds > 0:
+        yield WAITS_FOR_DEVICE
+    elif found.gapped:
+        yield f"{len(found.gapped)} of {rounds} rounds in which the device ran out of work, {fate}"
 
 
 Step = Callable[[Case, str], None]
@@ -260,7 +284,7 @@ class _Turns:
     def _is_precise(self, runner: _Runner) -> bool:
         if len(runner.rounds_s) < FEWEST_PRECISE_ROUNDS:
             return False
-        return estimate_median(runner.rounds_s).is_within(self._precision)
+        return estimate_median(runner.samples().kept_s).is_within(self._precision)
 
     def _step(self, case: Case | None, doing: str) -> None:
         if case:
@@ -288,23 +312,26 @@ class _Turns:
     def _agree_on_iterations(self) -> None:
         """Give all who are compared the same iterations: those with which the fastest fills a round.
 
-        How many graphs and outputs a round keeps alive decides what it finds in caches and allocator.
+        How many graphs and outputs a round keeps alive decides what it finds in caches and allocator, and what a pair
+        of events costs is shared by the calls between them.
         """
         alike: dict[Hashable, list[_Runner]] = defaultdict(list)
         for runner in self._runners:
             if runner.case and runner.key not in self._failures:
                 alike[runner.group].append(runner)
         for runners in alike.values():
-            most = max(runner.iterations for runner in runners)
+            wanted = max(runner.iterations for runner in runners)
+            most = min(runner.most_iterations for runner in runners)
             for runner in runners:
-                affordable = max(runner.iterations, int(LONGEST_ROUND_S / max(runner.each_s, 1e-9)))
-                runner.iterations = min(most, affordable, runner.most_iterations)
+                affordable = max(1, int(LONGEST_ROUND_S / max(runner.each_s, 1e-9)))
+                runner.iterations = min(wanted, most, affordable)
 
     def _take_round(self, runner: _Runner) -> None:
         reading = runner.clock.time_round(runner.pass_, runner.iterations)
         if reading.throttled:
             runner.throttled.add(len(runner.rounds_s))
-        runner.gapped += reading.gapped
+        if reading.gapped:
+            runner.gapped.add(len(runner.rounds_s))
         runner.rounds_s.append(reading.each_s)
         runner.taken_s.append(self._now())
         self._account(runner, reading)

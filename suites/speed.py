@@ -113,8 +113,8 @@ def _moved(gauge: Gauge) -> int:
 
 
 def _file_times(gauge: Gauge, block: Block, protocol: TimingProtocol, samples: Samples) -> None:
-    time = estimate_median(_kept(samples))
-    _file(gauge, TIME, time, protocol, (samples,), _remarks(samples))
+    time = estimate_median(samples.kept_s)
+    _file(gauge, TIME, time, protocol, (samples,), samples.detail)
     moved = _moved(gauge)
     rate = Estimate(moved / time.value, _over(moved, time.high), _over(moved, time.low), time.samples)
     _file(gauge, BANDWIDTH, rate, protocol, (samples,))
@@ -133,7 +133,7 @@ def _file_ratio(
     if not isinstance(other, Samples):
         gauge.record(metric, None, "not-applicable", "there is no time to compare with", labels=protocol.labels)
         return
-    ratio = estimate_ratio(other.rounds_s, samples.rounds_s, other.throttled | samples.throttled)
+    ratio = estimate_ratio(other.rounds_s, samples.rounds_s, other.disturbed | samples.disturbed)
     _file(gauge, metric, ratio, protocol, (samples, other))
 
 
@@ -146,24 +146,10 @@ def _file(
     detail: str = "",
 ) -> None:
     """File a figure; it is noisy where a time that it rests on is."""
-    precise = all(estimate_median(_kept(samples)).is_within(gauge.timing.precision) for samples in rests_on)
+    precise = all(estimate_median(samples.kept_s).is_within(gauge.timing.precision) for samples in rests_on)
     bounds = {"low": estimate.low, "high": estimate.high, "samples": estimate.samples}
     verdict = "measured" if precise else "noisy"
     gauge.record(metric, estimate.value, verdict, detail, labels=protocol.labels, **bounds)
-
-
-def _kept(samples: Samples) -> list[float]:
-    """Return the rounds in which the device ran at its speed; all of them where it hardly ever did."""
-    kept = [seconds for index, seconds in enumerate(samples.rounds_s) if index not in samples.throttled]
-    return kept if len(kept) > len(samples.throttled) else list(samples.rounds_s)
-
-
-def _remarks(samples: Samples) -> str:
-    if not samples.throttled:
-        return samples.detail
-    fate = "left out" if len(_kept(samples)) < len(samples.rounds_s) else "kept, as most are such"
-    slow = f"{len(samples.throttled)} of {len(samples.rounds_s)} rounds at an SM clock below 75 % of the highest"
-    return "; ".join(filter(None, [samples.detail, f"{slow}, {fate}"]))
 
 
 def _over(moved: int, seconds: float | None) -> float | None:

@@ -162,6 +162,27 @@ def test_who_waits_for_the_device_inside_the_call_is_told_and_not_waited_for_aga
     assert device.log.count("flush") == DeviceClock.first_backlog
 
 
+def test_a_round_in_which_the_host_was_held_up_is_taken_anew(device: FakeDevice) -> None:
+    clock = DeviceClock(device)
+    calls = device.calls(*LAUNCH_BOUND)
+    assert not clock.time_round(calls, 5).gapped
+    held_up = iter([1.0])
+
+    def run(batch: range) -> None:
+        device.host_s += next(held_up, 0.0)
+        calls.run(batch)
+
+    lead_in_and_batch = Pass(range, run)
+    assert not clock.time_round(lead_in_and_batch, 5).gapped
+
+
+def test_who_once_kept_the_device_busy_is_never_said_to_wait_for_it(device: FakeDevice) -> None:
+    clock = DeviceClock(device)
+    assert not clock.time_round(device.calls(*LAUNCH_BOUND), 5).gapped
+    assert clock.time_round(device.calls(1.0, 3e-6), 5).gapped  # a host that takes a second for a call
+    assert not clock.time_round(device.calls(*LAUNCH_BOUND), 5).gapped
+
+
 def test_a_batch_is_no_larger_than_the_host_can_queue_in_time(device: FakeDevice) -> None:
     clock = DeviceClock(device)
     clock.time_round(device.calls(1e-3, 3e-6), 1)

@@ -81,6 +81,7 @@ def test_rounds_become_an_entry_with_the_case_in_extra_info(gauge: Gauge, unsumm
         "labels": {"clock": "wall", "cache": "warm"},
         "iterations": 4,
         "throttled_rounds": [1, 3],
+        "gapped_rounds": [],
     }
     assert entry["param"] == CASE.slug
     assert entry["group"] == CASE.block.slug.strip("-")

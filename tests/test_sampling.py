@@ -4,7 +4,7 @@ import gc
 import itertools
 import math
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from typing import Any
 
 import pytest
@@ -14,7 +14,7 @@ from torch import Tensor
 from gradgauge import sampling
 from gradgauge.attempts import Failure
 from gradgauge.cases import Case
-from gradgauge.clocks import Reading, WallClock
+from gradgauge.clocks import WAITS_FOR_DEVICE, Reading, WallClock
 from gradgauge.compilation import compile_call, forget_compiled
 from gradgauge.passes import Pass, Subject
 from gradgauge.records import Verdict
@@ -32,7 +32,7 @@ from gradgauge.sampling import (
 )
 from gradgauge.statistics import estimate_median
 from gradgauge.timing import TimingProtocol
-from tests.fakes import FakeClock, a_case, spying
+from tests.fakes import FakeClock, a_case, one, spying
 
 X = torch.ones(4)
 ROUND_S = WallClock.round_s
@@ -420,25 +420,73 @@ def test_who_changes_the_number_of_threads_fails_and_the_number_is_put_back() ->
     assert isinstance(outcomes[bench.cases["good"]], Samples)
 
 
-class Throttling(FakeClock):
-    """A clock whose every third round meets a slow core, and none of whose rounds is free of gaps."""
+class Disturbed(FakeClock):
+    """A clock some of whose rounds, counted from the first that is kept, are throttled or gapped; those take longer."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self, throttled: Container[int] = (), gapped: Container[int] = (), most_iterations: int = 10_000
+    ) -> None:
         super().__init__()
-        self.rounds = 0
+        self.throttled, self.gapped = throttled, gapped
+        self.most_iterations = most_iterations
+        self.rounds = -READINGS
 
     def time_round(self, pass_: Pass, iterations: int) -> Reading:
+        throttled, gapped = self.rounds in self.throttled, self.rounds in self.gapped
         self.rounds += 1
         read = super().time_round(pass_, iterations)
-        return Reading(read.each_s, read.prepared_s, read.timed_s, gapped=True, throttled=self.rounds % 3 == 0)
+        each_s = read.each_s * (3 if throttled or gapped else 1)
+        return Reading(each_s, read.prepared_s, read.timed_s, gapped=gapped, throttled=throttled)
 
 
-def test_throttled_rounds_are_marked_and_gaps_are_told() -> None:
-    clock = Throttling()
-    bench = Bench(clock, a=1.0)
-    samples = samples_of(bench.measure(clock)[bench.cases["a"]])
-    assert samples.throttled == {0, 3, 6}  # two readings before were the calibration's
-    assert "waits for the device" in samples.detail
+def test_throttled_and_gapped_rounds_are_marked_told_and_left_out() -> None:
+    clock = Disturbed(throttled={1}, gapped={2, 5})
+    samples = samples_of(Bench(clock, a=1.0).measure(clock)[a_case(implementation="a")])
+    assert [sorted(marked) for marked in (samples.throttled, samples.gapped, samples.disturbed)] == [
+        [1],
+        [2, 5],
+        [1, 2, 5],
+    ]
+    assert samples.rounds_s == (1.0, 3.0, 3.0, 1.0, 1.0, 3.0, 1.0)
+    assert samples.kept_s == (1.0,) * 4
+    assert samples.detail == (
+        "1 of 7 rounds at an SM clock below 75% of the highest, left out; "
+        "2 of 7 rounds in which the device ran out of work, left out"
+    )
+
+
+def test_where_most_rounds_are_disturbed_all_are_kept_because_none_would_be_left() -> None:
+    clock = Disturbed(throttled=range(100))
+    samples = samples_of(Bench(clock, a=1.0).measure(clock)[a_case(implementation="a")])
+    assert samples.kept_s == samples.rounds_s
+    assert "7 of 7 rounds" in samples.detail
+    assert "kept, as most are disturbed" in samples.detail
+
+
+def test_who_is_gapped_most_of_the_time_waits_for_the_device() -> None:
+    clock = Disturbed(gapped={0, 1, 2, 3, 6})
+    samples = samples_of(Bench(clock, a=1.0).measure(clock)[a_case(implementation="a")])
+    assert samples.detail == WAITS_FOR_DEVICE
+    assert samples.kept_s == samples.rounds_s
+
+
+def test_the_clock_that_allows_the_fewest_iterations_sets_them_for_all() -> None:
+    generous, strict = Disturbed(), Disturbed(most_iterations=5)
+    bench = Bench(generous, fast=ROUND_S / 50.5, other=ROUND_S / 20.5)
+    clocks = iter([generous, strict])
+    strict.time_s = generous.time_s
+    for subject, clock in zip(bench.subjects, (generous, strict), strict=True):
+        object.__setattr__(subject, "call", spying([], one, costing(clock, ROUND_S / 20.5)))
+    block = measure_block(bench.subjects, 0.0, lambda *_: None, clock_for=lambda *_: next(clocks), now=generous.look)
+    assert {samples_of(outcome).iterations for outcome in block.subjects.values()} == {5}
+
+
+def costing(clock: FakeClock, seconds: float) -> Callable[[Tensor], Tensor]:
+    def call(x: Tensor) -> Tensor:
+        clock.pass_s(seconds)
+        return x
+
+    return call
 
 
 def test_stopping_early_keeps_the_intervals_almost_honest() -> None:
