@@ -24,7 +24,7 @@ from gradgauge.catalog import FunctionEntry, builtin_folder, load
 from gradgauge.devices import available_devices
 from gradgauge.inputs import as_leaf, cotangents, generator_for, random_inputs
 from gradgauge.passes import Subject
-from gradgauge.sampling import Samples, measure_block
+from gradgauge.sampling import FEWEST_ROUNDS, WARM_UP_CALLS, Samples, measure_block
 from gradgauge.timing import TimingProtocol
 
 TECHNIQUES = (("relu", "native"), ("ternary_activation", "reference"))
@@ -94,7 +94,8 @@ def timer_median(subject: Subject, seconds: float) -> Callable[[], float]:
 
     def measure() -> float:
         with torch.inference_mode(mode=subject.case.pass_ == "inference"):
-            return float(timer.blocked_autorange(min_run_time=seconds).median)
+            each_s = timer.timeit(WARM_UP_CALLS).median
+            return float(timer.blocked_autorange(min_run_time=max(seconds, FEWEST_ROUNDS * each_s)).median)
 
     return measure
 

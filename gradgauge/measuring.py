@@ -59,9 +59,10 @@ def warm_peak(subject: Subject) -> int:
     """Return the peak bytes of the subject's pass, after two calls whose compiling and caching would count."""
     pass_ = pass_of(subject)
     for _ in range(2):
-        pass_.run(pass_.prepare(1))
+        pass_.call()
     batch = pass_.prepare(1)
-    return peak_bytes(lambda: pass_.run(batch), subject.case.device)
+    with pass_.mode():
+        return peak_bytes(lambda: pass_.run(batch), subject.case.device)
 
 
 def timing_companions(

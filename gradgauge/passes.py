@@ -7,7 +7,8 @@ are dropped before the next call begins, as a training loop drops them.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
 from itertools import repeat
 from typing import Any
 
@@ -57,11 +58,21 @@ class Subject:
 
 @dataclass(frozen=True)
 class Pass:
-    """How a pass is timed. prepare: iterations → a batch, untimed; run: consumes the batch, timed."""
+    """How a pass is timed. prepare: iterations → a batch, untimed; run: consumes the batch, timed.
+
+    mode: the context that `run` needs, entered and left outside the timed region.
+    """
 
     prepare: Callable[[int], Any]
     run: Callable[[Any], None]
     most_iterations: int = MOST_ITERATIONS
+    mode: Callable[[], AbstractContextManager[Any]] = nullcontext
+
+    def call(self, iterations: int = 1) -> None:
+        """Prepare and run a batch that nobody times."""
+        batch = self.prepare(iterations)
+        with self.mode():
+            self.run(batch)
 
 
 Differentiate = Callable[[tuple[Tensor, ...], tuple[Tensor, ...]], None]
@@ -76,18 +87,17 @@ def pass_of(subject: Subject, differentiate: Differentiate = torch.autograd.back
     pass_ = _BUILDERS[subject.case.pass_](subject, differentiate)
     if not subject.copies:
         return pass_
-    return Pass(pass_.prepare, pass_.run, min(pass_.most_iterations, len(subject.copies)))
+    return replace(pass_, most_iterations=min(pass_.most_iterations, len(subject.copies)))
 
 
 def _inference(subject: Subject, _: Differentiate) -> Pass:
     call = subject.call
 
     def run(batch: Iterable[Inputs]) -> None:
-        with torch.inference_mode():
-            for inputs in batch:
-                call(*inputs)
+        for inputs in batch:
+            call(*inputs)
 
-    return Pass(subject.rotation, run)
+    return Pass(subject.rotation, run, mode=torch.inference_mode)
 
 
 def _forward(subject: Subject, _: Differentiate) -> Pass:

@@ -27,13 +27,13 @@ def replayed(subject: Subject) -> Pass:
     side.wait_stream(torch.cuda.current_stream(subject.case.device))
     with torch.cuda.stream(side):
         for _ in range(WARM_UP_CALLS):
-            pass_.run(pass_.prepare(1))
+            pass_.call()
         _refuse_waiting(pass_)
         batch = pass_.prepare(1)
     torch.cuda.synchronize(subject.case.device)
     graph = torch.cuda.CUDAGraph()
     try:
-        with torch.cuda.graph(graph, stream=side):
+        with pass_.mode(), torch.cuda.graph(graph, stream=side):
             pass_.run(batch)
     except RuntimeError as error:
         raise Unsupported(f"CUDA graph: {first_line(error)}") from error
@@ -46,7 +46,8 @@ def _refuse_waiting(pass_: Pass) -> None:
     mode = torch.cuda.get_sync_debug_mode()
     torch.cuda.set_sync_debug_mode("error")
     try:
-        pass_.run(batch)
+        with pass_.mode():
+            pass_.run(batch)
     except RuntimeError as error:
         raise Unsupported(f"CUDA graph: {first_line(error)}") from error
     finally:

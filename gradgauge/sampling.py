@@ -190,7 +190,7 @@ def _warm_up(
     threads = torch.get_num_threads()
     pass_ = pass_of(subject)
     for _ in range(WARM_UP_CALLS):
-        pass_.run(pass_.prepare(1))
+        pass_.call()
     if torch.get_num_threads() != threads:
         changed = torch.get_num_threads()
         torch.set_num_threads(threads)
@@ -217,7 +217,7 @@ def _warm_up(
 
 def _start(key: Key, pass_: Pass, clock: Clock) -> _Runner:
     for _ in range(WARM_UP_CALLS):
-        pass_.run(pass_.prepare(1))
+        pass_.call()
     return _Runner(key, "companion", None, pass_, clock)
 
 

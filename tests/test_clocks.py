@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -236,7 +237,9 @@ def test_settling_synchronizes_the_clocks_own_device(monkeypatch: pytest.MonkeyP
     assert waited == ["cuda:1"]
 
 
-def test_a_flush_comes_after_preparing_and_before_the_timed_region(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_flush_and_the_passes_mode_come_after_preparing_and_before_the_timed_region(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     order: list[str] = []
 
     def noting(what: str) -> Callable[..., Any]:
@@ -248,9 +251,15 @@ def test_a_flush_comes_after_preparing_and_before_the_timed_region(monkeypatch: 
 
     monkeypatch.setattr("time.perf_counter", noting("read"))
     clock = WallClock("cpu", flush=noting("flush"))
-    with pytest.raises(ZeroDivisionError):
-        clock.time_round(Pass(noting("prepare"), noting("run")), 0)
-    assert order == ["read", "prepare", "flush", "read", "run", "read"]
+
+    @contextmanager
+    def mode() -> Iterator[None]:
+        order.append("mode")
+        yield
+        order.append("mode left")
+
+    clock.time_round(Pass(noting("prepare"), noting("run"), mode=mode), 1)
+    assert order == ["read", "prepare", "flush", "mode", "read", "run", "read", "mode left"]
 
 
 def test_each_protocol_gets_the_clock_that_it_names(monkeypatch: pytest.MonkeyPatch, device: FakeDevice) -> None:

@@ -23,7 +23,7 @@ def a_subject(pass_: str, call: Callable[..., Any], *shapes: tuple[int, ...]) ->
 
 def run(subject: Subject, iterations: int) -> None:
     pass_ = pass_of(subject)
-    pass_.run(pass_.prepare(iterations))
+    pass_.call(iterations)
 
 
 @pytest.mark.parametrize("pass_", PASSES)
