@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -26,8 +27,10 @@ def cache_bytes(device: str) -> int | None:
     if device == "cpu":
         return max(map(_read_size, Path(_LEVELS).glob("index*/size")), default=None)
     kind, _, index = device.partition(":")
-    properties = getattr(torch, kind).get_device_properties(int(index or 0))
-    return getattr(properties, "L2_cache_size", None) or None
+    with suppress(AttributeError, RuntimeError):  # a kind of device that does not describe itself
+        properties = getattr(torch, kind).get_device_properties(int(index or 0))
+        return getattr(properties, "L2_cache_size", None) or None
+    return None
 
 
 def _read_size(file: Path) -> int:

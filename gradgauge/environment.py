@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from gradgauge import __version__
+from gradgauge.caches import cache_bytes, flush_bytes
 from gradgauge.compilation import OPTIONS
 
 PACKAGES = ("torch", "triton", "numpy", "pytest", "pytest-benchmark", "pandas", "seaborn")
@@ -23,6 +24,9 @@ def describe_environment(devices: tuple[str, ...], *, fresh_cache: bool) -> dict
     return {
         "machine": _machine(),
         "accelerators": [_accelerator(device) for device in devices if device != "cpu"],
+        "caches": {
+            device: {"last_level_bytes": cache_bytes(device), "flush_bytes": flush_bytes(device)} for device in devices
+        },
         "python": platform.python_version(),
         "gradgauge": __version__,
         "packages": {name: _version(name) for name in PACKAGES},

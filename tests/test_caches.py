@@ -44,6 +44,7 @@ def test_the_size_of_an_accelerators_cache_is_read_from_the_device(monkeypatch: 
     assert cache_bytes("cuda:0") == 50 * 2**20
     assert cache_bytes("cuda:1") is None
     assert cache_bytes("cuda:2") is None
+    assert cache_bytes("warp:0") is None
     assert flush_bytes("cuda:0") == 100 * 2**20
     assert flush_bytes("cuda:1") == TIMES_OVER * FALLBACK_BYTES
 

@@ -180,7 +180,9 @@ def test_pytest_benchmark_compares_the_run(quick: Run, tmp_path: Path) -> None:
     assert "Median" in done.stdout
     assert "relu-where-eager-backward-cpu-float32" in done.stdout
     entries = read_json(quick.folder.benchmark_json)["benchmarks"]
-    assert len(entries) == len(quick.find(metric="time"))
+    speed = [entry for entry in entries if entry["extra_info"]["suite"] == "speed"]
+    assert len(speed) == len(quick.find(metric="time"))
+    assert len(entries) - len(speed) == len(quick.find(suite="machine"))
 
 
 # --- what is broken costs only itself -------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ def test_every_key_is_there_and_all_of_it_is_strict_json() -> None:
     assert set(described) == {
         "machine",
         "accelerators",
+        "caches",
         "python",
         "gradgauge",
         "packages",
@@ -36,6 +37,8 @@ def test_every_key_is_there_and_all_of_it_is_strict_json() -> None:
         "load_average",
     }
     assert described["accelerators"] == []
+    cache = described["caches"]["cpu"]
+    assert cache["flush_bytes"] >= (cache["last_level_bytes"] or 0)
     assert described["gradgauge"] == __version__
     assert described["packages"]["torch"].startswith(torch.__version__.partition("+")[0])
     assert described["torch"]["threads"] == torch.get_num_threads()
