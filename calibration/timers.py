@@ -82,7 +82,7 @@ def our_median(subject: Subject, seconds: float) -> Callable[[], float]:
         samples = block.subjects[subject.key]
         if not isinstance(samples, Samples):
             raise RuntimeError(f"{subject.case.slug}: {samples.detail}")  # noqa: TRY004  (a value, not a type)
-        return median(samples.rounds_s)
+        return median(samples.kept_s)
 
     return measure
 

@@ -54,9 +54,9 @@ class AcceleratorStream:
         self._frequency = _frequency_reader(device)
 
     def mark(self) -> Event:
-        """Record an event on the current stream: on any other it would not bound the work."""
+        """Record an event on the device's current stream: on any other it would not bound the work."""
         event: Any = torch.Event(self._device.partition(":")[0], enable_timing=True)
-        event.record()
+        event.record(torch.accelerator.current_stream(self._device))
         marked: Event = event
         return marked
 
@@ -91,5 +91,11 @@ def _frequency_reader(device: str) -> Callable[[], float | None]:
         handle = pynvml.nvmlDeviceGetHandleByUUID(f"GPU-{uuid}")
         highest = pynvml.nvmlDeviceGetMaxClockInfo(handle, pynvml.NVML_CLOCK_SM)
         pynvml.nvmlDeviceGetClockInfo(handle, pynvml.NVML_CLOCK_SM)
-        return lambda: pynvml.nvmlDeviceGetClockInfo(handle, pynvml.NVML_CLOCK_SM) / highest
+
+        def read() -> float | None:
+            with suppress(pynvml.NVMLError):
+                return float(pynvml.nvmlDeviceGetClockInfo(handle, pynvml.NVML_CLOCK_SM) / highest)
+            return None
+
+        return read
     return lambda: None

@@ -33,7 +33,7 @@ def announce(session: Session, items: int) -> None:
         suites={name: suite.question for name, suite in session.suites.items()},
         first_metrics={name: [suite.metrics[0].name, suite.metrics[0].unit] for name, suite in session.suites.items()},
         planned=[{"suite": name, **case.to_json()} for name, cases in session.planned.items() for case in cases],
-        left_out=session.left_out,
+        left_out=[*session.job.timing.impossible(session.devices), *session.left_out],
     )
     session.began = time.monotonic()
     if session.folder:

@@ -169,9 +169,10 @@ def _close(folder: RunFolder, description: dict[str, Any], progress: Progress, *
 
 SPENT = {
     "timed_s": "timed regions",
-    "prepared_s": "fresh graphs",
+    "prepared_s": "fresh graphs and flushes",
     "companions_s": "control and copies",
     "warm_up_s": "warm-up and compilation",
+    "calibration_s": "calibration",
 }
 """What the fields of `sampling.Spent` are called in run.json."""
 

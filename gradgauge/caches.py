@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
@@ -17,20 +18,36 @@ TIMES_OVER = 2
 
 MOST_FLUSHED_BYTES = 2**30
 
-_LEVELS = "/sys/devices/system/cpu/cpu0/cache"
+_CORES = "/sys/devices/system/cpu"
 _UNITS = {"K": 2**10, "M": 2**20, "G": 2**30}
 
 
 @cache
 def cache_bytes(device: str) -> int | None:
-    """Return the size of the device's last cache, as the device tells it; None where it does not."""
+    """Return the size of the device's last caches, as the device tells it; None where it does not."""
     if device == "cpu":
-        return max(map(_read_size, Path(_LEVELS).glob("index*/size")), default=None)
+        return _last_level_bytes()
     kind, _, index = device.partition(":")
     with suppress(AttributeError, RuntimeError):  # a kind of device that does not describe itself
         properties = getattr(torch, kind).get_device_properties(int(index or 0))
         return getattr(properties, "L2_cache_size", None) or None
     return None
+
+
+def _last_level_bytes() -> int | None:
+    """Return the size of the largest cache of each usable core, those that share one counted once."""
+    usable = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else {0}
+    shared: dict[str, int] = {}
+    for core in usable:
+        sizes = {file.parent: _read_size(file) for file in Path(_CORES, f"cpu{core}", "cache").glob("index*/size")}
+        if sizes:
+            largest = max(sizes, key=lambda level: sizes[level])
+            shared[_read(largest / "shared_cpu_list") or f"cpu{core}"] = sizes[largest]
+    return sum(shared.values()) or None
+
+
+def _read(file: Path) -> str:
+    return file.read_text(encoding="ascii").strip() if file.is_file() else ""
 
 
 def _read_size(file: Path) -> int:

@@ -6,7 +6,7 @@ import gc
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from gradgauge.accelerator import THROTTLED, Event, Stream, stream_of
@@ -27,6 +27,7 @@ class Reading:
     """One round. each_s: seconds a call; prepared_s, timed_s: what preparing and timing it took of the session.
 
     gapped: the device ran out of queued work, so that launch gaps are in the time. throttled: its core ran slow.
+    waits: it is always gapped, because the call waits for the device.
     """
 
     each_s: float
@@ -34,6 +35,7 @@ class Reading:
     timed_s: float
     gapped: bool = False
     throttled: bool = False
+    waits: bool = False
 
 
 class Clock(Protocol):
@@ -53,14 +55,21 @@ class WallClock:
     """`time.perf_counter`, with a device synchronization at both ends of a round and none inside it.
 
     flush: what empties the cache before the timed region, None where the cache is to stay warm.
+    frequency: the device's core's, as a share of its highest, None where it is unknown; read after the round.
     """
 
     round_s = 4e-4
     most_iterations = 10_000
 
-    def __init__(self, device: str, flush: Callable[[], object] | None = None) -> None:
+    def __init__(
+        self,
+        device: str,
+        flush: Callable[[], object] | None = None,
+        frequency: Callable[[], float | None] = lambda: None,
+    ) -> None:
         self._device = device
         self._flush = flush
+        self._frequency = frequency
 
     def now(self) -> float:
         """Return `time.perf_counter()`."""
@@ -83,7 +92,8 @@ class WallClock:
             run(batch)
             self.settle()
             ended = self.now()
-        return Reading((ended - started) / iterations, started - began, ended - started)
+            throttled = _is_throttled(self._frequency())
+        return Reading((ended - started) / iterations, started - began, ended - started, throttled=throttled)
 
 
 class DeviceClock:
@@ -127,7 +137,7 @@ class DeviceClock:
             reading = (self._time_cold if self._cold else self._time_warm)(pass_, iterations)
             self._has_kept_up |= not reading.gapped
             if not reading.gapped or self._waits:
-                return reading
+                return replace(reading, waits=self._waits)
             if self._backlog < self.most_backlog:
                 self._backlog *= 2
                 continue
@@ -136,7 +146,7 @@ class DeviceClock:
                 if not self._has_kept_up:
                     # The host waits for the device within the call: no backlog outlasts that.
                     self._waits, self._backlog = True, self.first_backlog
-                return reading
+                return replace(reading, waits=self._waits)
 
     def _time_warm(self, pass_: Pass, iterations: int) -> Reading:
         began = time.perf_counter()
@@ -171,8 +181,11 @@ class DeviceClock:
             stream.synchronize()
             elapsed_s = sum(start.elapsed_time(end) for start, end in spans) / 1e3
             ended = time.perf_counter()
-        throttled = frequency is not None and frequency < THROTTLED
-        return Reading(elapsed_s / iterations, started - began, ended - started, gapped, throttled)
+        return Reading(elapsed_s / iterations, started - began, ended - started, gapped, _is_throttled(frequency))
+
+
+def _is_throttled(frequency: float | None) -> bool:
+    return frequency is not None and frequency < THROTTLED
 
 
 def clock_for(protocol: TimingProtocol, device: str) -> Clock:
@@ -180,7 +193,9 @@ def clock_for(protocol: TimingProtocol, device: str) -> Clock:
     cold = protocol.cache == "cold"
     if protocol.clock == "device":
         return DeviceClock(stream_of(device), cold=cold)
-    return WallClock(device, flusher(device) if cold else None)
+    if device == "cpu":
+        return WallClock(device, flusher(device) if cold else None)
+    return WallClock(device, frequency=stream_of(device).frequency)
 
 
 @contextmanager

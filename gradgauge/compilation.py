@@ -58,15 +58,16 @@ class Watch:
     def __init__(self) -> None:
         counters.clear()
 
-    def compiled(self, outputs: tuple[Tensor, ...]) -> Compiled:
+    def compiled(self, outputs: tuple[Tensor, ...] = ()) -> Compiled:
         """Return what was compiled since; outputs: of a call with a graph, to see whose backward it has."""
         graphs = int(counters["stats"]["unique_graphs"])
         # A branch on data breaks the graph without an entry among the breaks; a call in n pieces has n − 1 of them.
         breaks = max(int(sum(counters["graph_break"].values())), graphs - 1)
-        return Compiled(graphs, breaks, _eager_backward(outputs))
+        return Compiled(graphs, breaks, eager_backward(outputs))
 
 
-def _eager_backward(outputs: tuple[Tensor, ...]) -> str:
+def eager_backward(outputs: tuple[Tensor, ...]) -> str:
+    """Return what of the outputs' backward runs eagerly, in words; empty where nothing does."""
     names = {node.name() for node in graph_nodes(outputs)} - {"torch::autograd::AccumulateGrad"}
     compiled = {name for name in names if name.startswith("CompiledFunction")}
     if not names or names == compiled:

@@ -55,6 +55,7 @@ class BlockMemory:
             # What was imported by now stays: without this every collection walks all of torch, a quarter of a second.
             gc.freeze()
         self._values.clear()
+        torch.set_num_threads(self._session.threads)  # whatever the calls of an earlier block left
         forget_compiled()
         gc.collect()
         if torch.accelerator.is_available():

@@ -17,7 +17,7 @@ from gradgauge.inputs import as_leaf, cotangents, generator_for, random_inputs
 from gradgauge.memory import peak_bytes
 from gradgauge.passes import BATCH_BYTES, Inputs, Pass, Subject, pass_of
 from gradgauge.sampling import Block, Samples
-from gradgauge.timing import USUAL, TimingProtocol
+from gradgauge.timing import USUAL, TimingProtocol, usual_protocol
 from gradgauge.workloads import MOST_COPIES, control_pass, control_shape, copy_pass
 
 CONTROL = "control"
@@ -70,13 +70,18 @@ def timing_companions(
 ) -> dict[Hashable, tuple[Pass, Clock]]:
     """Return what is timed in turns with a block: the control, and a copy of as many bytes by each clock and cache."""
     device = gauge.case.device
-    usual = TimingProtocol("wall" if device == "cpu" else "device")
-    companions: dict[Hashable, tuple[Pass, Clock]] = {CONTROL: (control_pass(device), clock_for(usual, device))}
+    companions: dict[Hashable, tuple[Pass, Clock]] = {CONTROL: control_companion(device)}
     for protocol in protocols:
-        cold_inputs = protocol.cache == "cold" and device == "cpu"
-        copying = copy_pass(moved, device, cold=cold_inputs)
-        companions.setdefault((protocol.clock, protocol.cache), (copying, clock_for(protocol, device)))
+        key = protocol.clock, protocol.cache
+        if key not in companions:
+            copying = copy_pass(moved, device, cold=protocol.cache == "cold" and device == "cpu")
+            companions[key] = copying, clock_for(protocol, device)
     return companions
+
+
+def control_companion(device: str) -> tuple[Pass, Clock]:
+    """Return the control with a clock of its own, to be timed in turns with a block."""
+    return control_pass(device), clock_for(usual_protocol("", device), device)
 
 
 def file_control(gauge: Gauge, block: Block) -> None:
@@ -105,8 +110,8 @@ def file_rounds(gauge: Gauge, benchmark: BenchmarkFixture, samples: Samples, pro
     test pins them. A case that is timed under several protocols gets an entry for each.
     """
     case = gauge.case
-    usual = protocol == gauge.timing.protocols_for(case.pass_ or "forward", case.device)[0]
-    suffix = "" if usual or not case.function else f" {' '.join(protocol.labels.values())}"
+    usual = not case.function or protocol == usual_protocol(case.pass_, case.device)
+    suffix = "" if usual else f" {' '.join(protocol.labels.values())}"
     benchmark.name = f"{benchmark.name.partition('[')[0]}[{case.slug}{suffix}]"
     benchmark.group = case.block.slug + suffix
     benchmark.param, benchmark.params = case.slug + suffix, None

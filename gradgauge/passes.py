@@ -75,8 +75,8 @@ class Pass:
             self.run(batch)
 
 
-Differentiate = Callable[[tuple[Tensor, ...], tuple[Tensor, ...]], None]
-"""Runs a backward: outputs, one cotangent for each → gradients in `.grad`."""
+Differentiate = Callable[..., None]
+"""Runs a backward: outputs, one cotangent for each → gradients in `.grad`; takes `retain_graph`."""
 
 
 def pass_of(subject: Subject, differentiate: Differentiate = torch.autograd.backward) -> Pass:
@@ -84,10 +84,23 @@ def pass_of(subject: Subject, differentiate: Differentiate = torch.autograd.back
 
     differentiate: PyTorch's own, but where the harness is measured without it.
     """
+    if len(subject.grad_outputs) > 1:
+        differentiate = _skipping_the_constant(differentiate)
     pass_ = _BUILDERS[subject.case.pass_](subject, differentiate)
     if not subject.copies:
         return pass_
     return replace(pass_, most_iterations=min(pass_.most_iterations, len(subject.copies)))
+
+
+def _skipping_the_constant(differentiate: Differentiate) -> Differentiate:
+    """Return it for what may have outputs without a gradient, such as indices."""
+
+    def skip(outputs: tuple[Tensor, ...], grad_outputs: tuple[Tensor, ...], **named: bool) -> None:
+        pairs = [(out, grad) for out, grad in zip(outputs, grad_outputs, strict=True) if out.requires_grad]
+        outs, grads = zip(*pairs, strict=True) if pairs else ((), ())
+        differentiate(outs, grads, **named)
+
+    return skip
 
 
 def _inference(subject: Subject, _: Differentiate) -> Pass:
@@ -112,12 +125,12 @@ def _forward(subject: Subject, _: Differentiate) -> Pass:
 
 def _backward(subject: Subject, differentiate: Differentiate) -> Pass:
     if subject.protocol.backward == "retained":
-        return _retained_backward(subject)
+        return _retained_backward(subject, differentiate)
     call, start_anew, finish = subject.call, _start_of(subject), _finish_of(subject)
     lend = _Lender(subject).lend
 
     def prepare(iterations: int) -> list[tuple[Inputs, tuple[Tensor, ...], Inputs]]:
-        start_anew()
+        start_anew(iterations)
         rotation = zip(subject.rotation(iterations), lend(iterations), strict=True)
         batch = [(outputs_of(call(*inputs)), grad_outputs, inputs) for inputs, grad_outputs in rotation]
         if subject.copies:
@@ -133,7 +146,7 @@ def _backward(subject: Subject, differentiate: Differentiate) -> Pass:
     return Pass(prepare, run, _iterations_within_memory(subject, tensors_per_iteration=6))
 
 
-def _retained_backward(subject: Subject) -> Pass:
+def _retained_backward(subject: Subject, differentiate: Differentiate) -> Pass:
     graph: list[tuple[Tensor, ...]] = []  # one, made when the first round needs it
     lend = _Lender(subject).lend
 
@@ -146,7 +159,7 @@ def _retained_backward(subject: Subject) -> Pass:
     def run(batch: list[tuple[Tensor, ...]]) -> None:
         outputs, inputs = graph[0], subject.inputs
         while batch:
-            torch.autograd.backward(outputs, batch.pop(), retain_graph=True)
+            differentiate(outputs, batch.pop(), retain_graph=True)
             clear_gradients(inputs)
 
     return Pass(prepare, run, _iterations_within_memory(subject, tensors_per_iteration=1))
@@ -157,7 +170,7 @@ def _forward_backward(subject: Subject, differentiate: Differentiate) -> Pass:
     lend = _Lender(subject).lend
 
     def prepare(iterations: int) -> list[tuple[tuple[Tensor, ...], Inputs]]:
-        start_anew()
+        start_anew(iterations)
         return list(zip(lend(iterations), subject.rotation(iterations), strict=True))
 
     def run(batch: list[tuple[tuple[Tensor, ...], Inputs]]) -> None:
@@ -183,11 +196,11 @@ def clear_gradients(inputs: Inputs) -> None:
         tensor.grad = None
 
 
-def _start_of(subject: Subject) -> Callable[[], None]:
-    """Return what a round begins with, untimed: no gradient anywhere, or one of zeros to accumulate into."""
+def _start_of(subject: Subject) -> Callable[[int], None]:
+    """Return what a round of so many calls begins with, untimed: no gradient, or one of zeros to accumulate into."""
 
-    def start_anew() -> None:
-        for inputs in (subject.inputs, *subject.copies):
+    def start_anew(iterations: int) -> None:
+        for inputs in subject.copies[:iterations] or (subject.inputs,):
             clear_gradients(inputs)
             if subject.protocol.backward == "accumulating":
                 for tensor in inputs:
@@ -236,7 +249,10 @@ class _Lender:
 
 
 def _iterations_within_memory(subject: Subject, tensors_per_iteration: int) -> int:
-    each = sum(tensor.numel() * tensor.element_size() for tensor in subject.grad_outputs)
+    each = max(
+        sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+        for tensors in (subject.inputs, subject.grad_outputs)
+    )
     return max(1, min(MOST_ITERATIONS, BATCH_BYTES // max(1, each * tensors_per_iteration)))
 
 
@@ -248,7 +264,8 @@ def moved_bytes(subject: Subject, backward_reads: tuple[int, ...]) -> int:
     """
     sizes, outputs = [_bytes_of(tensor) for tensor in subject.inputs], sum(map(_bytes_of, subject.grad_outputs))
     forward = sum(sizes) + outputs
-    backward = outputs + sum(sizes[index] for index in backward_reads) + sum(sizes)
+    gradients = sum(tensor.numel() * tensor.element_size() for tensor in subject.inputs)  # dense, whatever the input is
+    backward = outputs + sum(sizes[index] for index in backward_reads) + gradients
     totals = {"inference": forward, "forward": forward, "backward": backward, "forward_backward": forward + backward}
     return totals[subject.case.pass_]
 

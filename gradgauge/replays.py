@@ -29,15 +29,32 @@ def replayed(subject: Subject) -> Pass:
         for _ in range(WARM_UP_CALLS):
             pass_.call()
         _refuse_waiting(pass_)
-        batch = pass_.prepare(1)
     torch.cuda.synchronize(subject.case.device)
-    graph = torch.cuda.CUDAGraph()
     try:
-        with pass_.mode(), torch.cuda.graph(graph, stream=side):
-            pass_.run(batch)
+        return Pass(range, _replaying(*_capture(pass_, side, subject.case.pass_)), most_iterations=1_000)
     except RuntimeError as error:
         raise Unsupported(f"CUDA graph: {first_line(error)}") from error
-    return Pass(range, _replaying(graph), most_iterations=1_000)
+
+
+def _capture(pass_: Pass, side: torch.cuda.Stream, name: str) -> tuple[torch.cuda.CUDAGraph, ...]:
+    """Return the graph to replay, and after it whatever must live as long.
+
+    A backward reads what its forward saved. That is captured, too, in the same pool: nobody else gets its memory then,
+    though autograd frees it as the backward runs.
+    """
+    graph = torch.cuda.CUDAGraph()
+    if name != "backward":
+        batch = pass_.prepare(1)
+        with pass_.mode(), torch.cuda.graph(graph, stream=side):
+            pass_.run(batch)
+        return (graph,)
+    pool, forward = torch.cuda.graph_pool_handle(), torch.cuda.CUDAGraph()
+    with torch.cuda.graph(forward, pool=pool, stream=side):
+        batch = pass_.prepare(1)
+    with torch.cuda.graph(graph, pool=pool, stream=side):
+        pass_.run(batch)
+    forward.replay()  # a capture computes nothing: now what it saved has values
+    return graph, forward
 
 
 def _refuse_waiting(pass_: Pass) -> None:
@@ -54,8 +71,8 @@ def _refuse_waiting(pass_: Pass) -> None:
         torch.cuda.set_sync_debug_mode(mode)
 
 
-def _replaying(graph: torch.cuda.CUDAGraph) -> Callable[[range], None]:
-    def run(batch: range) -> None:
+def _replaying(graph: torch.cuda.CUDAGraph, *kept: torch.cuda.CUDAGraph) -> Callable[[range], None]:
+    def run(batch: range, _kept: tuple[torch.cuda.CUDAGraph, ...] = kept) -> None:
         for _ in batch:
             graph.replay()
 

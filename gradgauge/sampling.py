@@ -7,17 +7,18 @@ import random
 import time
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 
 import torch
 
 from gradgauge.accelerator import THROTTLED
-from gradgauge.attempts import Failure, attempt
+from gradgauge.attempts import Failure, Wrong, attempt
 from gradgauge.calling import outputs_of
-from gradgauge.cases import REFERENCE, Case
+from gradgauge.cases import Case
 from gradgauge.clocks import WAITS_FOR_DEVICE, Clock, Reading, clock_for
-from gradgauge.compilation import NO_GRAPH, Watch, no_recompile
+from gradgauge.compilation import NO_GRAPH, Compiled, Watch, eager_backward, no_recompile
 from gradgauge.passes import Pass, Subject, pass_of
 from gradgauge.records import Verdict
 from gradgauge.replays import replayed
@@ -28,7 +29,10 @@ FEWEST_ROUNDS = 7
 """Below six rounds a median has no 95 % interval; these are taken however little time there is."""
 
 FEWEST_PRECISE_ROUNDS = 20
-"""Nobody stops before: the interval of a few rounds may be narrow by accident."""
+"""No median is precise before: the interval of a few rounds may be narrow by accident."""
+
+SHORTEST_BLOCK_S = 1.0
+"""Unless its budget is less, a block lasts so long: disturbances come in bursts, and should meet it while it lasts."""
 
 MOST_ROUNDS = 2_000
 LONGEST_ROUND_S = 2e-2
@@ -76,12 +80,17 @@ class Samples:
 
 @dataclass
 class Spent:
-    """Where the seconds of a block went. companions_s: into rounds of what is nobody's implementation."""
+    """Where the seconds of a block went.
+
+    prepared_s: into graphs, cotangents and flushes. companions_s: into rounds of what is timed besides the subjects.
+    warm_up_s: compilation included.
+    """
 
     timed_s: float = 0.0
     prepared_s: float = 0.0
     companions_s: float = 0.0
     warm_up_s: float = 0.0
+    calibration_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -100,7 +109,6 @@ class _Runner:
     case: Case | None
     pass_: Pass
     clock: Clock
-    is_yardstick: bool = False
     detail: str = ""
     group: Hashable = None
     iterations: int = 1
@@ -109,6 +117,7 @@ class _Runner:
     taken_s: list[float] = field(default_factory=list)
     throttled: set[int] = field(default_factory=set)
     gapped: set[int] = field(default_factory=set)
+    waits: bool = False
 
     @property
     def most_iterations(self) -> int:
@@ -123,15 +132,15 @@ class _Runner:
             gapped=frozenset(self.gapped),
             taken_s=tuple(self.taken_s),
         )
-        return replace(found, detail="; ".join(filter(None, [self.detail, *_remarks(found)])))
+        return replace(found, detail="; ".join(filter(None, [self.detail, *_remarks(found, waits=self.waits)])))
 
 
-def _remarks(found: Samples) -> Iterator[str]:
+def _remarks(found: Samples, *, waits: bool) -> Iterator[str]:
     rounds = len(found.rounds_s)
     fate = "left out" if found.disturbed else "kept, as most are disturbed"
     if found.throttled:
         yield f"{len(found.throttled)} of {rounds} rounds at an SM clock below {THROTTLED:.0%} of the highest, {fate}"
-    if 2 * len(found.gapped) >= rounds > 0:
+    if waits:
         yield WAITS_FOR_DEVICE
     elif found.gapped:
         yield f"{len(found.gapped)} of {rounds} rounds in which the device ran out of work, {fate}"
@@ -157,62 +166,82 @@ def measure_block(
 
     Every subject is warmed up (and so compiled) and calibrated first, to equally many calls a round. Then rounds are
     taken in turns, each turn in an order drawn anew: whoever always follows the same neighbour inherits what that one
-    left in caches and allocator. A subject leaves the turns when the 95 % interval of its median lies within ±
-    `precision`; the reference stays as long as any other, because they are compared with its rounds. All end after
-    `budget_s` seconds, but not before FEWEST_ROUNDS turns. A subject that raises drops out and costs nobody a round.
+    left in caches and allocator. The block is over when the 95 % interval of every median lies within ± `precision`
+    (but not before SHORTEST_BLOCK_S), or after `budget_s` seconds (but not before FEWEST_ROUNDS turns). Nobody leaves
+    sooner: on a machine that is disturbed now and then, medians over different turns would not compare. A subject that
+    raises drops out and costs nobody a round.
 
-    companions: passes that are timed in the same turns though they are no subjects; while there are subjects, they
-    stay to the end.
+    companions: passes that are timed in the same turns though they are no subjects; nobody waits for their precision
+    unless there are no subjects.
 
-    Leaving as soon as an interval is narrow makes the interval a little too short: with independent lognormal rounds,
-    the nominal 95 % covered the median in 93 to 94 % of 1,500 simulated cases (a test repeats it).
+    Ending as soon as an interval is narrow makes the interval a little too short: with independent lognormal rounds,
+    the nominal 95 % covered the median in 93 to 94 % of 1,500 simulated cases (a test repeats it with fewer).
     """
     turns = _Turns(budget_s, precision, on_step, now)
-    compiled: dict[Case, str] = {}
+    compiled: dict[Case, Compiled] = {}
     for subject in subjects:
         turns.add(subject.case, subject.key, partial(_warm_up, subject, clock_for, compiled))
     for key, (pass_, clock) in (companions or {}).items():
         turns.add(None, key, partial(_start, key, pass_, clock))
     turns.take()
     return Block(
-        {subject.key: turns.outcome(subject.key) for subject in subjects},
+        {subject.key: _judged(turns.outcome(subject.key), subject.protocol) for subject in subjects},
         {key: turns.outcome(key) for key in companions or {}},
         turns.spent,
     )
 
 
 def _warm_up(
-    subject: Subject, clock_for: Callable[[TimingProtocol, str], Clock], compiled: dict[Case, str]
+    subject: Subject, clock_for: Callable[[TimingProtocol, str], Clock], compiled: dict[Case, Compiled]
 ) -> _Runner | Failure:
     """Return the subject ready for its rounds. compiled: what is known of calls that another protocol compiled."""
     case, protocol = subject.case, subject.protocol
     watch = Watch() if case.mode == "compiled" and case not in compiled else None
-    threads = torch.get_num_threads()
     pass_ = pass_of(subject)
-    for _ in range(WARM_UP_CALLS):
-        pass_.call()
-    if torch.get_num_threads() != threads:
-        changed = torch.get_num_threads()
-        torch.set_num_threads(threads)
-        return Failure(Verdict.FAIL, f"changes the number of threads for everybody, from {threads} to {changed}")
-    if watch:
-        found = watch.compiled(() if case.pass_ == "inference" else outputs_of(subject.call(*subject.inputs)))
-        if not found.graphs:
+    try:
+        with same_threads():
+            for _ in range(WARM_UP_CALLS):
+                pass_.call()
+    finally:
+        if watch:  # whatever came of it: the next protocol finds the call compiled already
+            compiled[case] = watch.compiled()
+    detail = ""
+    if case in compiled:
+        if not compiled[case].graphs:
             return Failure(Verdict.UNSUPPORTED, NO_GRAPH)
-        compiled[case] = found.detail
+        outputs = () if case.pass_ == "inference" else outputs_of(subject.call(*subject.inputs))
+        detail = replace(compiled[case], backward=eager_backward(outputs)).detail
     if protocol.replayed:
         pass_ = replayed(subject)
-    yardstick = case.implementation == REFERENCE and case.mode == "eager"
     return _Runner(
         subject.key,
         case.pass_,
         case,
         pass_,
         clock_for(protocol, case.device),
-        yardstick,
-        detail=compiled.get(case, ""),
+        detail=detail,
         group=protocol,
     )
+
+
+@contextmanager
+def same_threads() -> Iterator[None]:
+    """Raise Wrong where what runs within changes the number of PyTorch's threads, and put it back in any case."""
+    threads = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        changed = torch.get_num_threads()
+        torch.set_num_threads(threads)
+    if changed != threads:
+        raise Wrong(f"changes the number of threads for everybody, from {threads} to {changed}")
+
+
+def _judged(outcome: Samples | Failure, protocol: TimingProtocol) -> Samples | Failure:
+    """Return the outcome: a limit, not a fault, where a graph was to be run through twice, which nobody promised."""
+    if isinstance(outcome, Failure) and outcome.verdict is Verdict.FAIL and protocol.backward == "retained":
+        return Failure(Verdict.UNSUPPORTED, outcome.detail)
+    return outcome
 
 
 def _start(key: Key, pass_: Pass, clock: Clock) -> _Runner:
@@ -230,8 +259,7 @@ class _Turns:
         self._runners: list[_Runner] = []
         self._shuffle = random.Random(0)
         self._failures: dict[Key, Failure] = {}
-        self._imprecise: set[Key] = set()
-        self._next_look = 0
+        self._next_look = FEWEST_PRECISE_ROUNDS
 
     def add(self, case: Case | None, key: Key, warm_up: Callable[[], _Runner | Failure]) -> None:
         """Warm a runner up and let it take part; one that fails is out."""
@@ -257,33 +285,30 @@ class _Turns:
             for runner in self._runners:
                 self._try(runner, "calibration", self._calibrate)
             self._agree_on_iterations()
-            self.spent.warm_up_s += self._now() - began
+            self.spent.calibration_s += self._now() - began
             started = self._now()
             turn = 0
-            while active := self._active(turn):
-                if turn >= FEWEST_ROUNDS and self._now() - started >= self._budget_s:
-                    break
-                for runner in self._shuffle.sample(active, len(active)):
+            while (alive := self._alive()) and not self._is_over(alive, turn, self._now() - started):
+                for runner in self._shuffle.sample(alive, len(alive)):
                     self._try(runner, "timed round", self._take_round)
                 turn += 1
 
-    def _active(self, turn: int) -> list[_Runner]:
-        """Return who takes part in this turn; empty when it is over."""
-        if turn >= MOST_ROUNDS:
-            return []
-        alive = [runner for runner in self._runners if runner.key not in self._failures]
-        if turn >= self._next_look:
-            self._next_look = turn + max(LOOK_EVERY, int(LOOK_SHARE * turn))
-            self._imprecise = {runner.key for runner in alive if not self._is_precise(runner)}
+    def _alive(self) -> list[_Runner]:
+        return [runner for runner in self._runners if runner.key not in self._failures]
+
+    def _is_over(self, alive: list[_Runner], turn: int, elapsed_s: float) -> bool:
+        """Whether the last turn is taken: all that are judged are precise, or the time or the rounds are used up."""
+        if turn < FEWEST_ROUNDS:
+            return False
+        if turn >= MOST_ROUNDS or elapsed_s >= self._budget_s:
+            return True
+        if turn < self._next_look or elapsed_s < SHORTEST_BLOCK_S:
+            return False
+        self._next_look = turn + max(LOOK_EVERY, int(LOOK_SHARE * turn))
         judged = [runner for runner in alive if runner.case] or alive
-        waiting = [runner for runner in judged if runner.key in self._imprecise]
-        if not waiting:
-            return []
-        return [runner for runner in alive if runner in waiting or runner.is_yardstick or runner not in judged]
+        return all(map(self._is_precise, judged))
 
     def _is_precise(self, runner: _Runner) -> bool:
-        if len(runner.rounds_s) < FEWEST_PRECISE_ROUNDS:
-            return False
         return estimate_median(runner.samples().kept_s).is_within(self._precision)
 
     def _step(self, case: Case | None, doing: str) -> None:
@@ -332,12 +357,13 @@ class _Turns:
             runner.throttled.add(len(runner.rounds_s))
         if reading.gapped:
             runner.gapped.add(len(runner.rounds_s))
+        runner.waits |= reading.waits
         runner.rounds_s.append(reading.each_s)
         runner.taken_s.append(self._now())
         self._account(runner, reading)
 
     def _account(self, runner: _Runner, reading: Reading) -> None:
-        if runner.case is None:
+        if runner.case is None and any(other.case for other in self._runners):
             self.spent.companions_s += reading.prepared_s + reading.timed_s
         else:
             self.spent.timed_s += reading.timed_s

@@ -9,6 +9,8 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from gradgauge.ahead import CompileAhead
 from gradgauge.budgets import Budgets
 from gradgauge.cases import MODES, REFERENCE, Case
@@ -40,6 +42,7 @@ class Session:
     ahead: CompileAhead = field(default_factory=CompileAhead)
     budgets: Budgets = field(default_factory=Budgets)
     fitting: int = 0
+    threads: int = field(default_factory=torch.get_num_threads)
     began: float = field(default_factory=time.monotonic)
 
     def __post_init__(self) -> None:

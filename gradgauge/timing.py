@@ -46,6 +46,11 @@ USUAL = TimingProtocol()
 """What stands where nobody chose: warm, by the wall clock."""
 
 
+def usual_protocol(pass_: str, device: str) -> TimingProtocol:
+    """Return how a case is timed unless somebody chooses: by the device's own clock, warm, on fresh graphs."""
+    return TimingProtocol("wall" if device == "cpu" else "device", backward="fresh" if pass_ in WITH_BACKWARD else "")
+
+
 @dataclass(frozen=True)
 class Timing:
     """What the user chose. precision: see PRECISION; caches, protocols: as above; cuda_graph: replay besides."""
@@ -61,11 +66,22 @@ class Timing:
         return cls(keys["precision"], tuple(keys["caches"]), tuple(keys["protocols"]), keys["cuda_graph"])
 
     def protocols_for(self, pass_: str, device: str) -> tuple[TimingProtocol, ...]:
-        """Return how a case of that pass is timed on that device, the usual way first; empty where none applies.
+        """Return how a case of that pass is timed on that device, in the order chosen; empty where none applies.
 
         A pass that makes a graph in each call has none to retain. On an accelerator the wall clock is the second view.
         """
         return tuple(self._protocols_for(pass_, device))
+
+    def impossible(self, devices: tuple[str, ...]) -> list[dict[str, str]]:
+        """Return what was chosen and cannot be, as run.json's `left_out` has it."""
+        found = []
+        if self.cuda_graph and not any(device.startswith("cuda") for device in devices):
+            reason = f"only CUDA devices have them; measured on {', '.join(devices)}"
+            found.append({"what": "replays from CUDA graphs", "reason": reason})
+        if "cpu" in devices and "cold" in self.caches and "retained" in self.protocols:
+            reason = "the tensors of one graph are warm from the second call on"
+            found.append({"what": "backward on a retained graph with a cold cache on cpu", "reason": reason})
+        return found
 
     def _protocols_for(self, pass_: str, device: str) -> Iterator[TimingProtocol]:
         backwards = [""]

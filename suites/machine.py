@@ -11,7 +11,7 @@ from gradgauge.cases import PASSES, Case
 from gradgauge.clocks import Clock, clock_for
 from gradgauge.gauge import Gauge
 from gradgauge.grid import Suite, Workload
-from gradgauge.measuring import file_rounds
+from gradgauge.measuring import CONTROL, control_companion, file_control, file_rounds
 from gradgauge.passes import Pass
 from gradgauge.records import Metric
 from gradgauge.sampling import Block, measure_block
@@ -71,7 +71,7 @@ def test_machine(gauge: Gauge, benchmark: BenchmarkFixture) -> None:
         return
     protocol = _protocol(case)
     file_rounds(gauge, benchmark, outcome, protocol)
-    time = estimate_median(outcome.rounds_s)
+    time = estimate_median(outcome.kept_s)
     estimate = time if metric == OVERHEAD else _rate(work_of(case), time)
     verdict = "measured" if estimate.is_within(gauge.timing.precision) else "noisy"
     bounds = {"low": estimate.low, "high": estimate.high, "samples": estimate.samples}
@@ -86,13 +86,13 @@ def _protocol(case: Case) -> TimingProtocol:
 
 def _measure(gauge: Gauge) -> Block:
     gauge.step("measuring what the machine can do")
-    companions: dict[Hashable, tuple[Pass, Clock]] = {
-        case: (workload_pass(case), clock_for(_protocol(case), case.device)) for case in gauge.block()
-    }
+    companions: dict[Hashable, tuple[Pass, Clock]] = {CONTROL: control_companion(gauge.case.device)}
+    companions |= {case: (workload_pass(case), clock_for(_protocol(case), case.device)) for case in gauge.block()}
     block = measure_block(
         [], gauge.block_budget_s(), lambda *_: None, precision=gauge.timing.precision, companions=companions
     )
     gauge.spend(block.spent)
+    file_control(gauge, block)
     return block
 
 

@@ -72,13 +72,14 @@ def test_speed(gauge: Gauge, benchmark: BenchmarkFixture) -> None:
     benchmark.skipped = True  # until there are rounds to file
     protocols = gauge.timing.protocols_for(case.pass_, case.device)
     if not protocols:
-        asked = ", ".join(gauge.timing.protocols)
-        gauge.record(TIME, None, "not-applicable", f"{case.pass_} makes a graph in each call: none is {asked}")
+        asked = f"{', '.join(gauge.timing.protocols)} graphs with a {', '.join(gauge.timing.caches)} cache"
+        gauge.record(TIME, None, "not-applicable", f"{case.pass_} on {case.device} cannot be timed on {asked}")
         return
-    block = gauge.once_per_block("block", lambda: attempt("the reference", lambda: _measure(gauge)))
-    if isinstance(block, Failure):
-        gauge.reference_failed(TIME, block)
+    ready = gauge.once_per_block("ready", lambda: attempt("the reference", lambda: subjects_of(gauge, protocols[0])))
+    if isinstance(ready, Failure):
+        gauge.reference_failed(TIME, ready)
         return
+    block = gauge.once_per_block("block", lambda: _measure(gauge))
     gauge.record(MOVED, _moved(gauge), "measured")
     for protocol in protocols:
         outcome = block.subjects[case, protocol]
@@ -115,11 +116,15 @@ def _moved(gauge: Gauge) -> int:
 def _file_times(gauge: Gauge, block: Block, protocol: TimingProtocol, samples: Samples) -> None:
     time = estimate_median(samples.kept_s)
     _file(gauge, TIME, time, protocol, (samples,), samples.detail)
-    moved = _moved(gauge)
-    rate = Estimate(moved / time.value, _over(moved, time.high), _over(moved, time.low), time.samples)
-    _file(gauge, BANDWIDTH, rate, protocol, (samples,))
     reference = next((key for key in block.subjects if _is_reference(key[0]) and key[1] == protocol), None)
     _file_ratio(gauge, SPEEDUP, block.subjects[reference] if reference else None, samples, protocol)
+    moved = _moved(gauge)
+    if not moved:
+        for metric in (BANDWIDTH, ROOF):
+            gauge.record(metric, None, "not-applicable", "there is nothing to move", labels=protocol.labels)
+        return
+    rate = Estimate(moved / time.value, _over(moved, time.high), _over(moved, time.low), time.samples)
+    _file(gauge, BANDWIDTH, rate, protocol, (samples,))
     _file_ratio(gauge, ROOF, block.companions[protocol.clock, protocol.cache], samples, protocol)
 
 
@@ -131,7 +136,9 @@ def _file_ratio(
     gauge: Gauge, metric: Metric, other: Samples | Failure | None, samples: Samples, protocol: TimingProtocol
 ) -> None:
     if not isinstance(other, Samples):
-        gauge.record(metric, None, "not-applicable", "there is no time to compare with", labels=protocol.labels)
+        why = f": {other.detail}" if other else ""
+        detail = f"there is no time to compare with{why}"
+        gauge.record(metric, None, "not-applicable", detail, labels=protocol.labels)
         return
     ratio = estimate_ratio(other.rounds_s, samples.rounds_s, other.disturbed | samples.disturbed)
     _file(gauge, metric, ratio, protocol, (samples, other))

@@ -157,9 +157,11 @@ def test_a_backlog_grows_until_it_outlasts_the_queueing_and_is_remembered(device
 def test_who_waits_for_the_device_inside_the_call_is_told_and_not_waited_for_again(device: FakeDevice) -> None:
     clock = DeviceClock(device)
     waiting = device.calls(*LAUNCH_BOUND, waits=True)
-    assert clock.time_round(waiting, 5).gapped
+    assert clock.time_round(waiting, 5).waits
     device.log.clear()
-    assert clock.time_round(waiting, 5).gapped
+    again = clock.time_round(waiting, 5)
+    assert again.gapped
+    assert again.waits
     assert device.log.count("flush") == DeviceClock.first_backlog
 
 
@@ -180,7 +182,9 @@ def test_a_round_in_which_the_host_was_held_up_is_taken_anew(device: FakeDevice)
 def test_who_once_kept_the_device_busy_is_never_said_to_wait_for_it(device: FakeDevice) -> None:
     clock = DeviceClock(device)
     assert not clock.time_round(device.calls(*LAUNCH_BOUND), 5).gapped
-    assert clock.time_round(device.calls(1.0, 3e-6), 5).gapped  # a host that takes a second for a call
+    slow_host = clock.time_round(device.calls(1.0, 3e-6), 5)  # a second for a call
+    assert slow_host.gapped
+    assert not slow_host.waits
     assert not clock.time_round(device.calls(*LAUNCH_BOUND), 5).gapped
 
 
@@ -199,6 +203,15 @@ def test_a_core_far_below_its_highest_frequency_marks_the_round(
 ) -> None:
     device.clock_share = share
     assert DeviceClock(device).time_round(device.calls(*LAUNCH_BOUND), 5).throttled is throttled
+
+
+@pytest.mark.parametrize(("share", "throttled"), [(0.74, True), (0.76, False), (None, False)])
+def test_the_wall_clock_marks_throttled_rounds_of_an_accelerator_too(
+    share: float | None, throttled: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clocks, "synchronize", lambda _: None)
+    clock = WallClock("cuda:0", frequency=lambda: share)
+    assert clock.time_round(Pass(range, lambda _: None), 1).throttled is throttled
 
 
 def test_preparing_is_told_apart_from_timing(device: FakeDevice) -> None:
@@ -270,6 +283,10 @@ def test_each_protocol_gets_the_clock_that_it_names(monkeypatch: pytest.MonkeyPa
     assert isinstance(wall, WallClock)
     assert isinstance(cold, WallClock)
     assert wall._flush is None
+    device.clock_share = 0.5
+    on_accelerator = clock_for(TimingProtocol(), "cuda:0")
+    assert isinstance(on_accelerator, WallClock)
+    assert on_accelerator._frequency() == 0.5
     assert cold._flush == flush
     on_device = clock_for(TimingProtocol("device", "cold"), "cuda:0")
     assert isinstance(on_device, DeviceClock)

@@ -164,7 +164,7 @@ def test_where_the_seconds_went_is_told_to_the_journal(session: Session, monkeyp
     said: list[dict[str, Any]] = []
     monkeypatch.setattr(session, "say", lambda event, **fields: said.append({"event": event, **fields}))
     a_gauge(session).spend(Spent(timed_s=1.0, prepared_s=0.5))
-    seconds = {"timed_s": 1.0, "prepared_s": 0.5, "companions_s": 0.0, "warm_up_s": 0.0}
+    seconds = {"timed_s": 1.0, "prepared_s": 0.5, "companions_s": 0.0, "warm_up_s": 0.0, "calibration_s": 0.0}
     assert said == [{"event": "spent", "suite": "speed", "seconds": seconds}]
 
 

@@ -343,3 +343,28 @@ def test_what_stride_0_repeats_is_moved_once() -> None:
     x = torch.ones(1, 8).expand(4, 8)
     subject = Subject(a_case(pass_="inference"), twice, (x,), (torch.ones(4, 8),))
     assert moved_bytes(subject, (0,)) == 4 * (8 + 32)
+
+
+def test_the_gradient_of_an_expanded_input_is_written_in_full() -> None:
+    x = torch.ones(1, 8).expand(4, 8)
+    subject = Subject(a_case(pass_="backward"), twice, (x,), (torch.ones(4, 8),))
+    assert moved_bytes(subject, (0,)) == 4 * (32 + 8 + 32)
+
+
+@pytest.mark.parametrize("protocol", ["fresh", "retained", "accumulating"])
+def test_an_output_without_a_gradient_is_left_out_of_the_backward(protocol: str) -> None:
+    x = torch.ones(3, requires_grad=True)
+    subject = Subject(
+        a_case(pass_="backward"),
+        lambda x: (2 * x, x.argsort()),
+        (x,),
+        (torch.ones(3), torch.ones(3, dtype=torch.int64)),
+        TimingProtocol(backward=protocol),
+    )
+    run(subject, 2)
+
+
+def test_a_round_prepares_no_more_copies_than_it_uses() -> None:
+    subject = under("accumulating", twice, "cold", copies=5)
+    pass_of(subject).prepare(2)
+    assert [copy.grad is not None for (copy,) in subject.copies] == [True, True, False, False, False]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -23,6 +25,7 @@ class Cuda:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.log: list[str] = []
+        self.graphs: list[weakref.ref[FakeGraph]] = []
         self.sync_mode = "default"
         self.capturing_fails = ""
         names: dict[str, Any] = {
@@ -32,8 +35,9 @@ class Cuda:
             "synchronize": lambda device: self.log.append("synchronize"),
             "get_sync_debug_mode": lambda: self.sync_mode,
             "set_sync_debug_mode": self.set_mode,
-            "CUDAGraph": lambda: self,
+            "CUDAGraph": lambda: FakeGraph(self),
             "graph": self.capturing,
+            "graph_pool_handle": lambda: "pool",
         }
         for name, fake in names.items():
             monkeypatch.setattr(torch.cuda, name, fake)
@@ -51,16 +55,24 @@ class Cuda:
         self.sync_mode = mode
 
     @contextmanager
-    def capturing(self, graph: Any, *, stream: Any) -> Iterator[None]:
-        assert graph is stream is self
-        self.log.append("capture")
+    def capturing(self, graph: Any, *, stream: Any, pool: str = "its own") -> Iterator[None]:
+        assert stream is self
+        self.log.append(f"capture {pool}")
+        self.graphs.append(weakref.ref(graph))
         yield
         if self.capturing_fails:
             raise RuntimeError(self.capturing_fails)
         self.log.append("captured")
 
+
+class FakeGraph:
+    """Notes its replays."""
+
+    def __init__(self, cuda: Cuda) -> None:
+        self.cuda = cuda
+
     def replay(self) -> None:
-        self.log.append("replay")
+        self.cuda.log.append("replay")
 
 
 @pytest.fixture
@@ -83,14 +95,19 @@ def a_subject(cuda: Cuda, pass_: str = "backward", *, waits: bool = False) -> Su
 def test_the_call_is_warmed_up_on_a_side_stream_and_captured_once(cuda: Cuda) -> None:
     replayed(a_subject(cuda, "forward"))
     warmed = ["wait for current", "side stream", *["call"] * WARM_UP_CALLS, "call", "back", "synchronize"]
-    assert cuda.log == [*warmed, "capture", "call", "captured"]
+    assert cuda.log == [*warmed, "capture its own", "call", "captured"]
     assert cuda.sync_mode == "default"
 
 
-def test_of_a_backward_pass_the_backward_alone_is_captured(cuda: Cuda) -> None:
-    replayed(a_subject(cuda))
-    after = cuda.log[cuda.log.index("capture") :]
-    assert after == ["capture", "captured"]  # its forward ran before
+def test_of_a_backward_pass_the_backward_alone_is_replayed_and_its_forward_keeps_its_memory(cuda: Cuda) -> None:
+    pass_ = replayed(a_subject(cuda))
+    after = cuda.log[cuda.log.index("capture pool") :]
+    assert after == ["capture pool", "call", "captured", "capture pool", "captured", "replay"]
+    gc.collect()
+    assert all(graph() is not None for graph in cuda.graphs)  # what a replay reads is given to nobody else
+    del pass_
+    gc.collect()
+    assert all(graph() is None for graph in cuda.graphs)
 
 
 def test_every_iteration_replays_and_no_python_of_the_call_runs(cuda: Cuda) -> None:
@@ -118,7 +135,7 @@ def test_the_leaves_are_others_over_the_same_memory(cuda: Cuda) -> None:
 def test_a_call_that_waits_for_the_device_is_refused_before_any_capture(cuda: Cuda) -> None:
     with pytest.raises(Unsupported, match="CUDA graph: RuntimeError: called a synchronizing CUDA operation"):
         replayed(a_subject(cuda, "forward", waits=True))
-    assert "capture" not in cuda.log
+    assert not [line for line in cuda.log if line.startswith("capture")]
     assert cuda.sync_mode == "default"
 
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from gradgauge.statistics import Estimate, estimate_median
+from gradgauge.statistics import Estimate, estimate_median, estimate_ratio
 
 
 def test_no_samples_have_no_median() -> None:
@@ -51,3 +51,32 @@ def test_thousands_of_rounds_do_not_overflow() -> None:
     # n/2 − 1.96·√n/2 = 2430.7: the normal approximation, to within one.
     assert estimate.low == pytest.approx(2430, abs=1)
     assert estimate.high == pytest.approx(2569, abs=1)
+
+
+def test_a_ratio_is_that_of_the_same_turn_numerator_first() -> None:
+    found = estimate_ratio([2.0, 8.0, 6.0], [1.0, 2.0, 2.0])
+    assert (found.value, found.samples) == (3.0, 3)
+
+
+def test_turns_that_one_side_lacks_do_not_count() -> None:
+    assert estimate_ratio([2.0, 2.0, 2.0, 100.0], [1.0, 1.0, 1.0]).samples == 3
+
+
+def test_turns_that_are_left_out_do_not_count_unless_they_are_most() -> None:
+    above, below = [2.0, 2.0, 50.0, 2.0], [1.0] * 4
+    assert estimate_ratio(above, below, {2}).samples == 3
+    assert estimate_ratio(above, below, {2}).value == 2.0
+    assert estimate_ratio(above, below, {0, 1, 3}).samples == 4
+
+
+def test_the_interval_of_a_ratio_is_that_of_its_median() -> None:
+    above, below = [float(turn) for turn in range(1, 12)], [1.0] * 11
+    assert estimate_ratio(above, below) == estimate_median(above)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "precise"),
+    [(98.0, 102.0, True), (97.9, 101.0, False), (99.0, 102.1, False), (None, 102.0, False), (100.0, 100.0, True)],
+)
+def test_both_bounds_must_lie_within_the_precision(low: float | None, high: float, precise: bool) -> None:
+    assert Estimate(100.0, low, high, 9).is_within(0.02) is precise

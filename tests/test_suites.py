@@ -10,7 +10,9 @@ import pytest
 
 from gradgauge.cases import DTYPES, PASSES
 from gradgauge.catalog import builtin_folder
+from gradgauge.clocks import Reading, WallClock
 from gradgauge.gauge import Gauge
+from gradgauge.passes import Pass, Subject
 from gradgauge.runs import RunFolder
 from gradgauge.timing import Timing
 from tests.fakes import ROOT, Line, Measured, a_job, measure_here, write_function
@@ -431,15 +433,18 @@ def test_a_pass_without_a_graph_to_retain_says_so(folder: RunFolder) -> None:
     measured = measure_here(folder, a_job(folder, chosen, timing=Timing(protocols=("retained",))))
     assert {line["verdict"] for line in measured.records} == {"not-applicable"}
     assert {line["detail"] for line in measured.records} == {
-        "forward_backward makes a graph in each call: none is retained"
+        "forward_backward on cpu cannot be timed on retained graphs with a warm cache"
     }
 
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("_hasty")
-def test_a_compiled_graph_that_cannot_be_retained_is_unsupported_in_pytorchs_own_words(folder: RunFolder) -> None:
+@pytest.mark.parametrize("protocols", [("fresh", "retained"), ("retained", "fresh")])
+def test_a_compiled_graph_that_cannot_be_retained_is_unsupported_in_pytorchs_own_words(
+    folder: RunFolder, protocols: tuple[str, ...]
+) -> None:
     chosen = {**EAGER_RELU, "modes": ("compiled",), "passes": ("backward",)}
-    measured = measure_here(folder, a_job(folder, chosen, timing=Timing(protocols=("fresh", "retained"))))
+    measured = measure_here(folder, a_job(folder, chosen, timing=Timing(protocols=protocols)))
     found = {(line["implementation"], line["labels"]["protocol"]): line for line in measured.find("time")}
     assert found["where", "fresh"]["value"] > 0
     assert found["where", "retained"]["verdict"] == "unsupported"
@@ -464,3 +469,62 @@ def test_the_machines_peaks_and_the_harness_are_measured_for_no_function(folder:
     assert all(1e8 < line["value"] < 1e13 for line in measured.find("peak_bandwidth"))
     assert all(0 < line["value"] < 1e-3 for line in measured.find("overhead"))
     assert all(line["labels"] == {"clock": "wall", "cache": "warm"} for line in measured.records)
+
+
+@pytest.mark.usefixtures("_hasty")
+@pytest.mark.parametrize("timing", [Timing(protocols=("retained",)), Timing(caches=("cold",), protocols=("retained",))])
+def test_the_machine_is_measured_in_the_usual_way_whatever_was_chosen(folder: RunFolder, timing: Timing) -> None:
+    chosen = {"suites": ("machine",), "devices": ("cpu",), "functions": ("relu",)}
+    measured = measure_here(folder, a_job(folder, chosen, timing=timing))
+    assert {line["verdict"] for line in measured.records} <= {"measured", "noisy"}
+    assert len(measured.find("overhead")) == 4
+    assert [line for line in measured.series if line["series"] == "control"]
+
+
+@pytest.mark.usefixtures("_hasty")
+def test_a_cold_run_is_not_named_like_a_warm_one(folder: RunFolder) -> None:
+    chosen = {**EAGER_RELU, "passes": ("inference",)}
+    measured = measure_here(folder, a_job(folder, chosen, timing=Timing(caches=("cold",))))
+    entries = [event["entry"] for event in measured.events if event["event"] == "benchmark"]
+    assert len(entries) == 2
+    assert all("cold" in entry["name"] and "cold" in entry["group"] for entry in entries)
+
+
+def test_what_the_chosen_device_cannot_do_is_listed_as_left_out(folder: RunFolder) -> None:
+    timing = Timing(caches=("warm", "cold"), protocols=("fresh", "retained"), cuda_graph=True)
+    measured = measure_here(folder, a_job(folder, {**EAGER_RELU, "passes": ("inference",)}, timing=timing))
+    (planned,) = [event for event in measured.events if event["event"] == "planned"]
+    assert [line["what"] for line in planned["left_out"]][:2] == [
+        "replays from CUDA graphs",
+        "backward on a retained graph with a cold cache on cpu",
+    ]
+
+
+@pytest.mark.usefixtures("_hasty")
+def test_of_what_is_empty_nothing_is_moved_and_no_rate_is_claimed(folder: RunFolder) -> None:
+    measured = measure_here(folder, a_job(folder, {**EAGER_RELU, "passes": ("forward",), "shapes": ("0x3",)}))
+    assert [line["value"] for line in measured.find("moved_bytes")] == [0, 0]
+    for metric in ("bandwidth", "roof_fraction"):
+        assert {(line["value"], line["verdict"]) for line in measured.find(metric)} == {(None, "not-applicable")}
+    assert all(line["value"] > 0 for line in measured.find("time"))
+
+
+def test_a_technique_twice_as_fast_as_the_reference_has_a_speedup_of_two(
+    folder: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds = {"reference": 4e-3, "where": 2e-3}
+
+    def timed(clock: WallClock, pass_: Pass, iterations: int) -> Reading:
+        """Tell the subjects apart by what their pass was made of; the copy, half as long as `where`, is neither."""
+        held = [cell.cell_contents for cell in getattr(pass_.prepare, "__closure__", None) or ()]
+        subject = getattr(pass_.prepare, "__self__", None) or next((x for x in held if isinstance(x, Subject)), None)
+        each_s = seconds[subject.case.implementation] if subject else 1e-3
+        return Reading(each_s, 0.0, each_s)
+
+    monkeypatch.setattr(WallClock, "time_round", timed)
+    measured = measure_here(folder, a_job(folder, {**EAGER_RELU, "passes": ("forward",)}))
+    (time,) = measured.find("time", implementation="where")
+    (speedup,) = measured.find("speedup", implementation="where")
+    (roof,) = measured.find("roof_fraction", implementation="where")
+    assert (time["value"], speedup["value"], roof["value"]) == (2e-3, 2.0, 0.5)
+    assert {line["verdict"] for line in (time, speedup, roof)} == {"measured"}

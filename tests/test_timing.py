@@ -5,7 +5,7 @@ from dataclasses import asdict
 
 import pytest
 
-from gradgauge.timing import Timing, TimingProtocol
+from gradgauge.timing import Timing, TimingProtocol, usual_protocol
 
 
 def named(timing: Timing, pass_: str, device: str) -> list[str]:
@@ -75,3 +75,20 @@ def test_labels_say_what_there_is_to_say() -> None:
 def test_it_travels_as_json() -> None:
     timing = Timing(0.05, ("cold",), ("fresh", "retained"), cuda_graph=True)
     assert Timing.from_json(json.loads(json.dumps(asdict(timing)))) == timing
+
+
+@pytest.mark.parametrize("pass_", ["inference", "backward", "forward_backward"])
+@pytest.mark.parametrize("device", ["cpu", "cuda:0"])
+def test_unless_somebody_chooses_the_usual_way_comes_first(pass_: str, device: str) -> None:
+    assert Timing().protocols_for(pass_, device)[0] == usual_protocol(pass_, device)
+    assert usual_protocol(pass_, device) not in Timing(caches=("cold",)).protocols_for(pass_, device)
+
+
+def test_what_no_device_at_hand_can_do_is_said() -> None:
+    assert Timing().impossible(("cpu",)) == []
+    assert Timing(cuda_graph=True).impossible(("cpu", "cuda:0")) == []
+    (line,) = Timing(cuda_graph=True).impossible(("cpu", "xpu:0"))
+    assert line["reason"] == "only CUDA devices have them; measured on cpu, xpu:0"
+    both = Timing(caches=("cold",), protocols=("retained",))
+    assert len(both.impossible(("cpu",))) == 1
+    assert both.impossible(("cuda:0",)) == []
