@@ -161,6 +161,50 @@ def test_nothing_spent_has_no_share(parent: Path, spent: dict[str, dict[str, flo
     assert "0 %" not in shown
 
 
+@pytest.mark.parametrize(
+    ("spent", "told"),
+    [
+        (
+            {"timed regions": 60.0, "fresh graphs": 9.0, "warm-up and compilation": 20.0, "rest": 23.0},
+            "speed: 75 % of its time, warm-up and compilation apart, went into timed regions and fresh graphs.",
+        ),
+        (
+            {
+                "timed regions": 60.0,
+                "fresh graphs and flushes": 9.0,
+                "control and copies": 10.0,
+                "warm-up and compilation": 20.0,
+                "calibration": 6.0,
+                "rest": 7.0,
+            },
+            "75 % of its time, warm-up and compilation apart, went into timed regions, fresh graphs and flushes.",
+        ),
+    ],
+)
+def test_what_was_left_for_timing_is_told(parent: Path, spent: dict[str, float], told: str) -> None:
+    shown = page_of(parent, [], spent_s={"speed": spent})["environment"]
+    assert told in shown
+    for name in spent:
+        assert name in shown
+
+
+@pytest.mark.parametrize(
+    "spent",
+    [
+        {"timed regions": 60.0, "fresh graphs": 9.0, "rest": 30.0},
+        {"timed regions": 60.0, "warm-up and compilation": 9.0, "rest": 30.0},
+        {"fresh graphs": 60.0, "warm-up and compilation": 9.0, "rest": 30.0},
+        {"timed regions": 0.0, "fresh graphs": 0.0, "warm-up and compilation": 9.0, "rest": 30.0},
+    ],
+)
+def test_a_run_that_does_not_say_what_was_left_for_timing_is_not_guessed_at(
+    parent: Path, spent: dict[str, float]
+) -> None:
+    shown = page_of(parent, [], spent_s={"speed": spent})["environment"]
+    assert "rest" in shown
+    assert "apart, went into" not in shown
+
+
 def test_many_remarks_are_folded(parent: Path) -> None:
     records = [
         timed(case("relu", "where/eager", "forward", f"{size}x4"), 1e-3, detail=f"{size} of 40 rounds left out")

@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from gradgauge.report import formatting
-from gradgauge.report.blocks import Cell, Column, Table
+from gradgauge.report.blocks import Block, Bullets, Cell, Code, Column, Table, Text
+
+_TIMED = "timed regions"
+_WARM_UP = "warm-up and compilation"
+# What the graphs of a pass are filed under; older runs did not file flushes with them.
+_PREPARED = {"fresh graphs and flushes": ", fresh graphs and flushes", "fresh graphs": " and fresh graphs"}
 
 
-def spending_table(spent_s: Mapping[str, Mapping[str, float]]) -> list[Table]:
-    """Return seconds and shares by suite, the largest first; nothing where the run does not say."""
+def spending_table(spent_s: Mapping[str, Mapping[str, float]]) -> list[Block]:
+    """Return seconds and shares by suite, the largest first, and what was left for timing; nothing in older runs."""
     rows = tuple(
         (
             Cell((suite,)),
@@ -26,7 +31,21 @@ def spending_table(spent_s: Mapping[str, Mapping[str, float]]) -> list[Table]:
         Column("Time", numeric=True),
         Column("Share of the suite", numeric=True),
     )
-    return [Table(columns, rows, heads=2)] if rows else []
+    told = tuple(line for suite, spent in spent_s.items() for line in _into_timing(suite, spent))
+    return [*([Table(columns, rows, heads=2)] if rows else []), *([Bullets(told)] if told else [])]
+
+
+def _into_timing(suite: str, spent: Mapping[str, float]) -> list[Text]:
+    """Return which share went into what is timed; nothing where the run does not say, or nobody's code was timed."""
+    prepared = next((name for name in _PREPARED if name in spent), "")
+    if not prepared or _TIMED not in spent or _WARM_UP not in spent:
+        return []
+    timing_s = spent[_TIMED] + spent[prepared]
+    rest_s = sum(spent.values()) - spent[_WARM_UP]
+    if not 0 < timing_s <= rest_s:
+        return []
+    share = formatting.percent(timing_s / rest_s)
+    return [(Code(suite), f": {share} of its time, {_WARM_UP} apart, went into {_TIMED}{_PREPARED[prepared]}.")]
 
 
 def _share(seconds: float, total_s: float) -> str:
