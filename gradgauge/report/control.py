@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from statistics import median
 
 from gradgauge.records import Series
@@ -13,14 +14,22 @@ from gradgauge.report.formatting import percent
 
 SERIES = "control"
 MOST_DRIFT = 0.10
+
+FEWEST_POINTS = 3
+"""Fewer have no median that a single point could not carry off."""
+
+FEWEST_STRETCHES = 6
+"""Where there are fewer timed blocks they are long, and what moves within one is not seen from block to block."""
+
 _FARTHEST_S = 1e300
+_FARTHEST = 1e9
 
 Point = tuple[float, float]
 
 
 @dataclass(frozen=True)
-class TimedBlock:
-    """The control's points during one timed block, in seconds into the session and seconds a call."""
+class Stretch:
+    """Neighbouring points of the control, in seconds into the session and seconds a call."""
 
     points: tuple[Point, ...]
 
@@ -42,11 +51,14 @@ class TimedBlock:
 
 @dataclass(frozen=True)
 class Control:
-    """The control of one device. blocks: at least one, in the order of their time."""
+    """The control of one device. blocks: its points during each timed block, at least one, in the order of their time.
+
+    It is judged by stretches: a block each, or parts of one where blocks are few, of FEWEST_POINTS at least.
+    """
 
     device: str
     workload: str
-    blocks: tuple[TimedBlock, ...]
+    blocks: tuple[Stretch, ...]
 
     @cached_property
     def points(self) -> tuple[Point, ...]:
@@ -54,23 +66,38 @@ class Control:
         return tuple(sorted(point for block in self.blocks for point in block.points))
 
     @cached_property
-    def median_s(self) -> float:
-        """Return the median of all points."""
-        return median(y for _, y in self.points)
-
-    def change(self, time_s: float) -> float:
-        """Return how far a time lies from the control's median, as a share of it; above 0 is slower."""
-        return time_s / self.median_s - 1
+    def stretches(self) -> tuple[Stretch, ...]:
+        """Return what is compared: at least one stretch, of fewer points only where there are no more in all."""
+        parts = math.ceil(FEWEST_STRETCHES / len(self.blocks))
+        found: list[tuple[Point, ...]] = []
+        short: tuple[Point, ...] = ()
+        for block in self.blocks:
+            points = tuple(sorted((*short, *block.points)))
+            is_short = len(points) < FEWEST_POINTS
+            short = points if is_short else ()
+            found += [] if is_short else _divided(points, min(parts, len(points) // FEWEST_POINTS))
+        if short:
+            found = [*found[:-1], tuple(sorted((*(found[-1] if found else ()), *short)))]
+        return tuple(Stretch(points) for points in found)
 
     @cached_property
-    def worst(self) -> TimedBlock:
-        """Return the block whose median lies farthest from that of all points."""
-        return max(self.blocks, key=lambda block: abs(self.change(block.median_s)))
+    def fastest(self) -> Stretch:
+        """Return the stretch of the smallest median."""
+        return min(self.stretches, key=lambda stretch: stretch.median_s)
+
+    @cached_property
+    def slowest(self) -> Stretch:
+        """Return the stretch of the largest median."""
+        return max(self.stretches, key=lambda stretch: stretch.median_s)
+
+    def change(self, time_s: float) -> float:
+        """Return how far a time lies from the fastest stretch's median, as a share of that; above 0 is slower."""
+        return min(time_s / self.fastest.median_s - 1, _FARTHEST)
 
     @property
     def drift(self) -> float:
-        """Return how far the worst block's median lies from that of all points, as a share of it, without sign."""
-        return abs(self.change(self.worst.median_s))
+        """Return by how much the slowest stretch's median is above the fastest one's, as a share of that."""
+        return self.change(self.slowest.median_s)
 
     @property
     def has_drifted(self) -> bool:
@@ -83,24 +110,32 @@ class Control:
         return self.points[-1][0] - self.points[0][0]
 
     @property
-    def worst_in_words(self) -> str:
-        """Return what the worst block's control did: `18 % slower than its median, 41 s into the session`."""
-        direction = "slower" if self.change(self.worst.median_s) > 0 else "faster"
-        return f"{percent(self.drift)} {direction} than its median, {self.worst.start_s:.0f} s into the session"
+    def drift_in_words(self) -> str:
+        """Return how far apart its extremes lie, and when they were.
+
+        Such as `18 % longer at its slowest (41 s into the session) than at its fastest (3 s)`.
+        """
+        slowest, fastest = f"{self.slowest.start_s:.0f} s into the session", f"{self.fastest.start_s:.0f} s"
+        return f"{percent(self.drift)} longer at its slowest ({slowest}) than at its fastest ({fastest})"
 
 
 def controls(run: RunData) -> list[Control]:
     """Return the control of each device, in the order in which they were first timed."""
-    grouped: dict[tuple[str, str], list[TimedBlock]] = {}
+    grouped: dict[tuple[str, str], list[Stretch]] = {}
     for series in run.series:
         points = _points(series)
         if series.series == SERIES and not series.case.function and points:
             case = series.case
             workload = " · ".join(part for part in (case.dtype, case.shape) if part)
-            grouped.setdefault((case.device, workload), []).append(TimedBlock(points))
+            grouped.setdefault((case.device, workload), []).append(Stretch(points))
     return [Control(*key, tuple(sorted(found, key=lambda block: block.start_s))) for key, found in grouped.items()]
 
 
 def _points(series: Series) -> tuple[Point, ...]:
     pairs = zip(series.x, series.y, strict=True)
     return tuple(sorted((x, y) for x, y in pairs if math.isfinite(x) and 0 < y < _FARTHEST_S))
+
+
+def _divided(points: tuple[Point, ...], parts: int) -> list[tuple[Point, ...]]:
+    edges = [index * len(points) // parts for index in range(parts + 1)]
+    return [points[start:end] for start, end in pairwise(edges)]

@@ -68,7 +68,7 @@ def drifting(run: RunData) -> list[Remark]:
         "rounds taken in turns, suffer less. Measure again on a machine that does nothing else."
     )
     return [
-        Remark(control.device or "a device", f"the control was up to {control.worst_in_words}. {meaning}")
+        Remark(control.device or "a device", f"the control took {control.drift_in_words}. {meaning}")
         for control in controls(run)
         if control.has_drifted
     ]

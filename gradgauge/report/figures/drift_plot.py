@@ -1,4 +1,4 @@
-"""The control against time: its points, and the median of each timed block."""
+"""The control against time: its points, and the medians that it is judged by."""
 
 from __future__ import annotations
 
@@ -15,31 +15,32 @@ if TYPE_CHECKING:
 
 _LEAST_REACH = 1.5 * MOST_DRIFT
 _FARTHEST = 1e6
+_BELOW = 0.35
 
 
 def draw_drift(control: Control, alt: str) -> Svg:
-    """Return the control's deviation from its median over the session, in percent; points off the axis at its edge."""
+    """Return by how many percent the control is above its fastest median; points off the axis stand at its edge."""
     reach = min(max(_LEAST_REACH, 1.25 * control.drift), _FARTHEST)
     with theme():
         figure, (axes,) = new_axes(410, 230)
-        axes.axhspan(-100 * MOST_DRIFT, 100 * MOST_DRIFT, color=GRID, alpha=0.45, linewidth=0, zorder=0)
+        axes.axhspan(0, 100 * MOST_DRIFT, color=GRID, alpha=0.45, linewidth=0, zorder=0)
         axes.axhline(0, color=GRID, linewidth=1.2, zorder=1)
         _points(axes, control, reach)
-        for block in control.blocks:
-            change = control.change(block.median_s)
-            is_worst = control.has_drifted and abs(change) > MOST_DRIFT
-            # A round cap keeps a block of one point visible.
+        for stretch in control.stretches:
+            change = control.change(stretch.median_s)
+            is_far = change > MOST_DRIFT
+            # A round cap keeps a stretch of one moment visible.
             axes.plot(
-                [block.start_s, block.end_s],
-                [100 * _within(change, reach)] * 2,
-                color=BAD if is_worst else INK,
-                linewidth=3.6 if is_worst else 2.0,
+                [stretch.start_s, stretch.end_s],
+                [100 * min(change, reach)] * 2,
+                color=BAD if is_far else INK,
+                linewidth=3.6 if is_far else 2.0,
                 solid_capstyle="round",
                 zorder=4,
             )
         if control.has_drifted:
-            _name_the_worst(axes, control, reach)
-        axes.set_ylim(-100 * reach, 100 * reach)
+            _name_the_slowest(axes, control, reach)
+        axes.set_ylim(-100 * _BELOW * reach, 100 * reach)
         _percent_ticks(axes)
         axes.set(xlabel="seconds into the session", ylabel="")
         axes.grid(visible=False)
@@ -49,32 +50,29 @@ def draw_drift(control: Control, alt: str) -> Svg:
 
 def _points(axes: Axes, control: Control, reach: float) -> None:
     pairs = [(x, control.change(y)) for x, y in control.points]
-    inside = [(x, 100 * change) for x, change in pairs if abs(change) <= reach]
+    least = -_BELOW * reach
+    inside = [(x, 100 * change) for x, change in pairs if least <= change <= reach]
     above = [x for x, change in pairs if change > reach]
-    below = [x for x, change in pairs if change < -reach]
+    below = [x for x, change in pairs if change < least]
     if inside:
         axes.plot(*zip(*inside, strict=True), "o", color=MUTED, markersize=2.6, markeredgewidth=0, alpha=0.7, zorder=3)
-    for xs, edge, marker in ((above, 97 * reach, "^"), (below, -97 * reach, "v")):
+    for xs, edge, marker in ((above, 97 * reach, "^"), (below, 95 * least, "v")):
         axes.plot(xs, [edge] * len(xs), marker, color=BEHIND, markersize=4, markeredgewidth=0, zorder=2)
 
 
-def _name_the_worst(axes: Axes, control: Control, reach: float) -> None:
-    worst, change = control.worst, control.change(control.worst.median_s)
-    early = worst.start_s < control.points[0][0] + control.span_s / 2
+def _name_the_slowest(axes: Axes, control: Control, reach: float) -> None:
+    slowest = control.slowest
+    early = slowest.start_s < control.points[0][0] + control.span_s / 2
     axes.annotate(
-        f"{'+' if change > 0 else '−'}{percent(abs(change))}",
-        ((worst.start_s + worst.end_s) / 2, 100 * _within(change, reach)),
-        xytext=(0 if control.span_s == 0 else 2 if early else -2, 7 if change > 0 else -7),
+        f"+{percent(control.drift)}",
+        ((slowest.start_s + slowest.end_s) / 2, 100 * min(control.drift, reach)),
+        xytext=(0 if control.span_s == 0 else 2 if early else -2, 7),
         textcoords="offset points",
         ha="left" if early else "right",
-        va="bottom" if change > 0 else "top",
+        va="bottom",
         color=BAD,
         zorder=5,
     )
-
-
-def _within(change: float, reach: float) -> float:
-    return max(-reach, min(reach, change))
 
 
 def _percent_ticks(axes: Axes) -> None:

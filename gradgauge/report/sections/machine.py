@@ -31,9 +31,9 @@ def _drift(found: list[Control]) -> list[Block]:
         "machine did, not the code."
     )
     caption = (
-        "Time of the control over the session, as a deviation from its median; above 0 is slower. Dots: single "
-        "points, triangles where they lie beyond the edge. Bars: the median of each timed block, thick where it lies "
-        f"outside the shaded ±{percent(MOST_DRIFT)}."
+        "How much longer the control took over the session than at its fastest. Dots: single points, triangles where "
+        "they lie beyond the edge. Bars: medians of each timed block, or of parts of it where blocks are few; thick "
+        f"where they lie above the shaded {percent(MOST_DRIFT)}."
     )
     return [Paragraph((intro,)), Figure(panels, caption)]
 
@@ -43,14 +43,12 @@ def _panel(control: Control, *, several: bool) -> Panel:
     told = _finding(control)
     title = f"{where}, {control.workload}" if several and control.workload else where
     alt = f"Drift of {where} against the time into the session: {told}"
-    mark = "✗ " if control.has_drifted else "✓ " if len(control.blocks) > 1 else ""
+    mark = "✗ " if control.has_drifted else "✓ " if len(control.stretches) > 1 else ""
     return Panel(draw_drift(control, alt), alt, title, f"{mark}{told}", "bad" if control.has_drifted else "plain")
 
 
 def _finding(control: Control) -> str:
     over = f"{plural(len(control.blocks), 'timed block')} in {duration(control.span_s)}"
-    if len(control.blocks) == 1:
-        return f"there was one timed block, in {duration(control.span_s)}: too few to see it move."
-    if control.has_drifted:
-        return f"over {over}, the control was up to {control.worst_in_words}."
-    return f"over {over}, no block's control was further than {percent(control.drift)} from its median."
+    if len(control.stretches) == 1:
+        return f"too few points to see it move: {len(control.points)} in {over}."
+    return f"over {over}, the control took {control.drift_in_words}."

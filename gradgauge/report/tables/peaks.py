@@ -66,8 +66,9 @@ def overhead_tables(run: RunData) -> list[Table]:
     )
     columns = (Column("Device"), *(Column(pass_title(pass_) or "call", numeric=True) for pass_ in passes))
     caption = (
-        "What a call costs that does nothing: the harness's own part of every time by the wall clock and, where there "
-        "is a backward, that of autograd. It is not subtracted."
+        "What a call costs that does nothing and differentiates nothing, averaged over the many calls of a round: the "
+        "loop, the cotangents and the clearing of gradients, which are part of every time by the wall clock. It is not "
+        "subtracted."
     )
     return [Table(columns, rows, caption)] if rows else []
 
