@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from gradgauge.records import Record, Verdict
 from gradgauge.report.data import RunData
+from gradgauge.report.labels import Labels, odd_labels, odd_protocol
 
 
 class Status(StrEnum):
@@ -41,16 +42,18 @@ class Standing:
         return self.status in (Status.AGREES, Status.UNCHECKED)
 
 
-def standings(run: RunData) -> dict[tuple[str, str], Standing]:
+def standings(run: RunData, labels: Labels = ()) -> dict[tuple[str, str], Standing]:
     """Return the standing of every technique that has a record, by function and technique.
 
     Any failure and any crash counts, in whichever suite; an expected failure counts where gradients are checked.
+    labels: those of the place where it is asked. Who fails under an odd way of timing alone fails only there.
     """
     by_technique: dict[tuple[str, str], list[Record]] = {}
     for record in run.records:
         if record.case.implementation and record.case.mode:
             by_technique.setdefault((record.case.function, record.case.technique), []).append(record)
-    own = {key: _standing(*key, records) for key, records in by_technique.items()}
+    here = frozenset(labels)
+    own = {key: _standing(*key, records, here) for key, records in by_technique.items()}
     return {key: _with_siblings(standing, own) for key, standing in own.items()}
 
 
@@ -75,9 +78,9 @@ def expected_reasons(run: RunData, function: str, implementation: str) -> list[s
     return [reason for reason in dict.fromkeys(reasons) if reason]
 
 
-def _standing(function: str, technique: str, records: list[Record]) -> Standing:
+def _standing(function: str, technique: str, records: list[Record], here: frozenset[tuple[str, str]]) -> Standing:
     expected = [record for record in records if record.verdict is Verdict.EXPECTED_FAIL and record.suite == "gradients"]
-    failed = [record for record in records if record.verdict is Verdict.FAIL]
+    failed = [record for record in records if record.verdict is Verdict.FAIL and _counts(record, here)]
     crashed = [record for record in records if record.verdict is Verdict.CRASHED]
     checked = any(record.suite == "gradients" and record.verdict in _JUDGED for record in records)
     status = (
@@ -92,6 +95,10 @@ def _standing(function: str, technique: str, records: list[Record]) -> Standing:
         else Status.UNCHECKED
     )
     return Standing(function, technique, records[0].case.implementation, status, (*failed, *crashed, *expected))
+
+
+def _counts(failed: Record, here: frozenset[tuple[str, str]]) -> bool:
+    return here.issuperset(odd_protocol(odd_labels(failed)))
 
 
 def _with_siblings(standing: Standing, own: dict[tuple[str, str], Standing]) -> Standing:

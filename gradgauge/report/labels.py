@@ -35,9 +35,15 @@ def odd_labels(record: Record) -> Labels:
     return tuple((key, value) for key, value in record.labels.items() if value != usual.get(key))
 
 
-def is_protocol(labels: Labels) -> bool:
-    """Whether the labels name a way of timing, not something else such as an input."""
-    return any(key in _KEYS for key, _ in labels)
+def odd_protocol(labels: Labels) -> Labels:
+    """Return which of the odd labels name a way of timing of which nothing is advised where there is a usual one.
+
+    The wall clock of an accelerator is none: what a Python caller waits for is worth advice, too.
+
+    >>> odd_protocol((("clock", "wall"), ("cache", "cold"), ("input", "a")))
+    (('cache', 'cold'),)
+    """
+    return tuple(label for label in labels if label[0] in _KEYS and label != WALL_CLOCK)
 
 
 def words(labels: Labels) -> str:
@@ -56,6 +62,16 @@ def explanation(labels: Labels) -> str:
     'what a Python caller waits for'
     """
     return _WORDS.get(labels[0], ("", ""))[1] if len(labels) == 1 else ""
+
+
+def explained(labels: Labels) -> str:
+    """Return each label with its meaning.
+
+    >>> explained((("cache", "cold"), ("launch", "graph")))
+    'cold cache (no call finds its tensors in a cache), CUDA graph (replayed, not launched from Python)'
+    """
+    told = [(words((label,)), explanation((label,))) for label in labels]
+    return ", ".join(f"{name} ({meaning})" if meaning else name for name, meaning in told)
 
 
 def common_words(records: list[Record]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from gradgauge.records import Record
-from gradgauge.report.labels import WALL_CLOCK, Labels, explanation, is_protocol, odd_labels, usual_clock, words
+from gradgauge.report.labels import WALL_CLOCK, Labels, explanation, odd_labels, odd_protocol, usual_clock, words
 
 
 @dataclass(frozen=True)
@@ -52,14 +52,28 @@ class Place:
     @property
     def finding_title(self) -> str:
         """Return the title for a finding: `cuda:0 · float32, as a Python caller waits`."""
-        rest = tuple(label for label in self.labels if label != WALL_CLOCK) if self.basis else self.labels
-        where = replace(self, labels=rest).title
+        where = (self.whatever_clock if self.basis else self).title
         return ", ".join(part for part in (where, self.basis) if part)
 
     @property
+    def odd_protocol(self) -> Labels:
+        """Return what is odd in how it was timed: on an accelerator, both clocks are usual."""
+        return odd_protocol(self.labels)
+
+    @property
     def is_usual(self) -> bool:
-        """Whether advice is given here: timed as usual or, on an accelerator, as usual but by the wall clock."""
-        return not is_protocol(tuple(label for label in self.labels if label != WALL_CLOCK))
+        """Whether it was timed as usual or, on an accelerator, as usual but by the wall clock."""
+        return not self.odd_protocol
+
+    @property
+    def setting(self) -> Place:
+        """Return the place with all that is odd in how it was timed left open."""
+        return replace(self, labels=tuple(label for label in self.labels if label not in self.odd_protocol))
+
+    @property
+    def whatever_clock(self) -> Place:
+        """Return the place with the clock of an accelerator left open."""
+        return replace(self, labels=tuple(label for label in self.labels if label != WALL_CLOCK), clock="")
 
     @property
     def measured_clock(self) -> str:

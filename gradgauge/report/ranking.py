@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gradgauge.cases import REFERENCE, Case
 from gradgauge.records import Record, Verdict
-from gradgauge.report.agreement import Status, standings
+from gradgauge.report.agreement import Standing, Status, standings
 from gradgauge.report.data import RunData
 from gradgauge.report.formatting import listed, ratio
+from gradgauge.report.labels import Labels
 from gradgauge.report.places import Place
 
 PURPOSES = {"training": "forward_backward", "inference": "inference"}
@@ -18,13 +19,17 @@ _TIMED = (Verdict.MEASURED, Verdict.NOISY, Verdict.PASS)
 
 @dataclass(frozen=True)
 class Contender:
-    """A technique with its speedup over the reference; infinite bounds where the run holds no interval."""
+    """A technique with its speedup over the reference; infinite bounds where the run holds no interval.
+
+    unchecked: nobody has judged whether it agrees.
+    """
 
     technique: str
     speedup: float
     low: float
     high: float
     noisy: bool = False
+    unchecked: bool = False
 
 
 MARGIN = 1.05
@@ -53,7 +58,6 @@ class Recommendation:
 
     purpose: str
     rankings: tuple[Ranking, ...]
-    unchecked: tuple[str, ...] = ()
 
     @property
     def place(self) -> Place:
@@ -70,6 +74,17 @@ class Recommendation:
     def names(self) -> tuple[str, ...]:
         """Return the recommended techniques."""
         return self.rankings[0].names
+
+    @property
+    def unchecked(self) -> tuple[str, ...]:
+        """Return those of them that nobody has judged."""
+        return tuple(leader.technique for leader in self.rankings[0].leaders if leader.unchecked)
+
+    @property
+    def noisy(self) -> frozenset[str]:
+        """Return those of them whose figure is noisy at any of the shapes."""
+        leaders = (leader for ranking in self.rankings for leader in ranking.leaders)
+        return frozenset(leader.technique for leader in leaders if leader.noisy)
 
     @property
     def is_claim(self) -> bool:
@@ -89,7 +104,10 @@ class Recommendation:
     @property
     def sentence(self) -> str:
         """Return the finding in words."""
-        names = list(self.names)
+        return self.said_of(list(self.names))
+
+    def said_of(self, names: list[str]) -> str:
+        """Return the finding with the techniques' names written as given."""
         if not names:
             return "nothing to recommend: no technique that agrees was compared"
         if len(names) > 1:
@@ -115,22 +133,27 @@ def rank(contenders: list[Contender]) -> tuple[tuple[Contender, ...], tuple[Cont
 
 
 def rankings(run: RunData) -> list[Ranking]:
-    """Return one ranking a block that has a speedup or a time, smallest shapes first."""
-    standing = standings(run)
+    """Return one ranking a block in which something was timed, smallest shapes first."""
+    standing: dict[Labels, dict[tuple[str, str], Standing]] = {}
     blocks: dict[tuple[Place, str, str], dict[str, Contender]] = {}
     sizes: dict[str, float] = {}
     timed = [*run.measured("speed", "speedup"), *run.measured("speed", "time")]
     for record in timed:
         case = record.case
-        if not case.function:
+        if not case.function or record.value is None:
             continue
-        block = blocks.setdefault((Place.of(record), case.pass_, case.shape), {})
+        place = Place.of(record)
+        if place.labels not in standing:
+            standing[place.labels] = standings(run, place.labels)
+        block = blocks.setdefault((place, case.pass_, case.shape), {})
         elements = run.elements(case)
         sizes[case.shape] = math.inf if elements is None else elements
-        own = standing.get((case.function, case.technique))
+        own = standing[place.labels].get((case.function, case.technique))
         contender = _contender(record)
         if contender and own and own.may_be_recommended:
-            block.setdefault(case.technique, contender)
+            known = block.get(case.technique, contender)
+            noisy, unchecked = known.noisy or contender.noisy, own.status is Status.UNCHECKED
+            block[case.technique] = replace(known, noisy=noisy, unchecked=unchecked)
     ordered = sorted(blocks, key=lambda key: sizes[key[2]])
     return [Ranking(*key, *rank(list(blocks[key].values()))) for key in ordered]
 
@@ -138,24 +161,27 @@ def rankings(run: RunData) -> list[Ranking]:
 def recommendations(run: RunData) -> list[Recommendation]:
     """Return what to use for training and for inference, functions in their order.
 
-    Places that were timed as usual have advice and, on an accelerator, those by the wall clock.
+    Each place that was timed as usual has advice and, on an accelerator, that by the wall clock, too; where none was,
+    the one that was timed least oddly.
     """
-    all_rankings = rankings(run)
-    standing = standings(run)
+    by_setting: dict[Place, list[Ranking]] = {}
+    for ranking in rankings(run):
+        by_setting.setdefault(ranking.place.setting, []).append(ranking)
     found: list[Recommendation] = []
-    for place in dict.fromkeys(ranking.place for ranking in all_rankings if ranking.place.is_usual):
+    for here in by_setting.values():
         for purpose, pass_ in PURPOSES.items():
-            here = [ranking for ranking in all_rankings if (ranking.place, ranking.pass_) == (place, pass_)]
-            found.extend(
-                Recommendation(
-                    purpose,
-                    alike,
-                    tuple(name for name in alike[0].names if standing[place.function, name].status is Status.UNCHECKED),
-                )
-                for alike in _neighbours(here)
-            )
+            least_odd = _least_odd([ranking for ranking in here if ranking.pass_ == pass_])
+            found.extend(Recommendation(purpose, alike) for alike in _neighbours(least_odd))
     order = run.function_names()
     return sorted(found, key=lambda recommendation: order.index(recommendation.place.function))
+
+
+def _least_odd(here: list[Ranking]) -> list[Ranking]:
+    """Return the rankings of the place with the fewest odd labels, of those where somebody leads if there are such."""
+    led = {ranking.place for ranking in here if ranking.leaders}
+    places = dict.fromkeys(ranking.place for ranking in here)
+    least = min(places, key=lambda place: (place not in led, len(place.odd_protocol)), default=None)
+    return [ranking for ranking in here if ranking.place == least]
 
 
 def _contender(record: Record) -> Contender | None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -109,6 +110,52 @@ def test_a_technique_that_disagrees_is_never_recommended_however_fast(parent: Pa
     )
     assert found.names == ("reference · eager",)
     assert not found.is_claim
+
+
+def backward(technique: str, verdict: Verdict, **labels: str) -> Record:
+    raised = replace(timed(case("relu", technique, "backward", SHAPE), 1.0), value=None, verdict=verdict)
+    return replace(raised, labels={"clock": "wall", "cache": "warm"} | labels, detail="backward raised RuntimeError")
+
+
+@pytest.mark.parametrize("verdict", [Verdict.FAIL, Verdict.UNSUPPORTED])
+def test_who_fails_under_an_odd_protocol_alone_is_not_out_of_the_usual_race(parent: Path, verdict: Verdict) -> None:
+    found = only(
+        advice(
+            parent,
+            *reference(),
+            passing("where/eager"),
+            sped("where/eager", 2.0, 1.9, 2.1),
+            backward("where/eager", verdict, protocol="retained"),
+        )
+    )
+    assert found.names == ("where · eager",)
+    assert found.is_claim
+
+
+@pytest.mark.parametrize(("protocol", "leads"), [("retained", True), ("accumulating", False), ("fresh", False)])
+def test_a_failure_under_a_protocol_counts_where_that_protocol_was_timed(
+    parent: Path, protocol: str, leads: bool
+) -> None:
+    labels = {"clock": "wall", "cache": "cold", "protocol": "accumulating"}
+    timed_so = [replace(record, labels=labels) for record in (reference()[1], sped("where/eager", 2.0, 1.9, 2.1))]
+    failed = backward("where/eager", Verdict.FAIL, protocol=protocol)
+    found = only(advice(parent, passing("reference/eager"), passing("where/eager"), *timed_so, failed))
+    assert (found.names == ("where · eager",)) is leads
+
+
+@pytest.mark.parametrize("clock", ["device", "wall"])
+def test_a_failure_by_either_clock_of_an_accelerator_counts_by_both(parent: Path, clock: str) -> None:
+    def on_gpu(record: Record, **labels: str) -> Record:
+        return replace(record, case=replace(record.case, device="cuda:0"), labels=labels)
+
+    times = [
+        on_gpu(record, clock=other)
+        for other in ("device", "wall")
+        for record in (reference()[1], sped("where/eager", 2.0, 1.9, 2.1))
+    ]
+    failed = on_gpu(backward("where/eager", Verdict.FAIL), clock=clock, protocol="fresh")
+    found = advice(parent, passing("reference/eager"), passing("where/eager"), *times, failed)
+    assert [item.names for item in found] == [("reference · eager",)] * 2
 
 
 def test_a_mode_that_was_not_checked_inherits_the_fault_of_the_other(parent: Path) -> None:

@@ -39,7 +39,7 @@ def grid_of(run: RunData, records: list[Record]) -> Grid:
 
 def time_table(run: RunData, place: Place, here: list[Record], ranked: Ranked) -> Table:
     """Return the table of times and speedups of one place."""
-    standing = standings(run)
+    standing = standings(run, place.labels)
     passes = ordered_passes([record.case.pass_ for record in here])
     grid = grid_of(run, here)
     harness = _harness_notes(run, place, grid)
