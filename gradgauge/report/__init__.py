@@ -36,6 +36,6 @@ def summary_lines(folder: RunFolder) -> list[str]:
     Raises UnreadableRun as `write_report` does.
     """
     from gradgauge.report.data import RunData
-    from gradgauge.report.summary import terminal_lines
+    from gradgauge.report.lines import terminal_lines
 
     return terminal_lines(RunData.load(folder))

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gradgauge.cases import REFERENCE
 from gradgauge.records import Record, Verdict
 from gradgauge.report.agreement import Status, expected_reasons, failures, standings
 from gradgauge.report.control import controls
 from gradgauge.report.data import RunData
-from gradgauge.report.formatting import listed, plural, shortened
+from gradgauge.report.formatting import listed, plural
 from gradgauge.report.labels import common_words
-from gradgauge.report.ranking import recommendations
-
-MAX_LINES = 20
-_MAX_PROBLEM_LINES = 7
-_MAX_LENGTH = 400
+from gradgauge.report.places import Place
+from gradgauge.report.ranking import PURPOSES, recommendations
 
 
 @dataclass(frozen=True)
@@ -62,13 +58,9 @@ def describe_case(case: object) -> str:
 
 
 def drifting(run: RunData) -> list[Remark]:
-    """Return the devices whose control moved by more than a comparison can bear, by how much and what that means."""
-    meaning = (
-        "Times from different moments of this run may differ by as much for no fault of the code; speedups, from "
-        "rounds taken in turns, suffer less. Measure again on a machine that does nothing else."
-    )
+    """Return the devices whose control moved by more than a comparison can bear: by how much, and when."""
     return [
-        Remark(control.device or "a device", f"the control took {control.drift_in_words}. {meaning}")
+        Remark(control.device or "a device", f"the control took {control.drift_in_words}")
         for control in controls(run)
         if control.has_drifted
     ]
@@ -121,34 +113,28 @@ def unchecked(run: RunData) -> list[str]:
     return [f"{key[0]}: {key[1]}" for key, own in found if own.status is Status.UNCHECKED and key in measured]
 
 
-def terminal_lines(run: RunData) -> list[str]:
-    """Return at most 20 lines: whether anything is wrong, then what to use."""
-    wrong = failing(run)
-    head = [*state_of(run)]
-    head += [f"≈ {remark.subject} did not hold still: {remark.text}" for remark in drifting(run)]
-    if wrong:
-        head.append(f"{plural(len(wrong), 'thing is', 'things are')} wrong:")
-        head += _cut([f"  ✗ {remark.subject}: {remark.text}" for remark in wrong], _MAX_PROBLEM_LINES)
-    elif any(record.value is not None for record in run.records):
-        head.append(f"Nothing failed in {plural(len(run.records), 'record')}.")
-    expected = disagreeing_as_expected(run)
-    if expected:
-        head.append(f"Disagree as they say themselves: {', '.join(remark.subject for remark in expected)}.")
-    skipped = {remark.subject for remark in not_run(run)}
-    if skipped:
-        head.append(f"Could not run, or not all of it: {', '.join(sorted(skipped))}.")
-    if run.description.left_out:
-        count = plural(len(run.description.left_out), "group")
-        head.append(f"{count} of cases left out by the preset or its time; the report names them.")
-    advice = []
-    for found in recommendations(run):
-        told = found.is_claim and found.speedups and found.names[0] != f"{REFERENCE} · eager"
-        speed = f", {found.speedups} the speed of the reference" if told else ""
-        caveat = f" (agreement not checked: {listed(list(found.unchecked))})" if found.unchecked else ""
-        where = f"{found.place.function}, {found.purpose} ({found.place.finding_title}, {found.shapes})"
-        advice.append(f"{where}: {found.sentence}{speed}{caveat}")
-    head = _cut([_one_line(line) for line in head], MAX_LINES - min(len(advice), 8))
-    return [*head, *_cut([_one_line(line) for line in advice], MAX_LINES - len(head))]
+def unadvised(run: RunData) -> list[str]:
+    """Return for what nothing is advised though it was to be timed, or its function was, in sentences that say why."""
+    timed = [record for record in run.records if record.suite == "speed" and record.metric in ("time", "speedup")]
+    advised = {(found.place.setting.whatever_clock, found.purpose) for found in recommendations(run)}
+    functions: dict[tuple[str, str, str], list[str]] = {}
+    for place in dict.fromkeys(_machine_of(record) for record in timed if record.case.function):
+        for purpose, pass_ in PURPOSES.items():
+            if (place, purpose) not in advised:
+                here = (record for record in timed if record.case.pass_ == pass_ and _machine_of(record) == place)
+                why = next((record.detail for record in here if record.detail), "not timed")
+                functions.setdefault((purpose, place.title, why), []).append(place.function)
+    purposes: dict[tuple[str, str, str], list[str]] = {}
+    for (purpose, where, why), names in functions.items():
+        purposes.setdefault((listed(names), where, why), []).append(purpose)
+    return [
+        f"No advice on {listed(found)} for {names}{f' ({where})' if where else ''}: {why.rstrip('.')}."
+        for (names, where, why), found in purposes.items()
+    ]
+
+
+def _machine_of(record: Record) -> Place:
+    return Place.of(record).setting.whatever_clock
 
 
 def _failure_text(records: list[Record]) -> str:
@@ -163,13 +149,3 @@ def _concerned(records: list[Record]) -> str:
     passes = [pass_ for pass_ in dict.fromkeys(record.case.pass_ for record in records) if pass_]
     said = ", ".join(filter(None, (listed(passes) if passes else "", common_words(records))))
     return f" ({said})" if said else ""
-
-
-def _cut(lines: list[str], limit: int) -> list[str]:
-    if len(lines) <= limit:
-        return lines
-    return [*lines[: limit - 1], f"… and {plural(len(lines) - limit + 1, 'more line')}: see the report."]
-
-
-def _one_line(line: str) -> str:
-    return shortened(" ⏎ ".join(line.splitlines()), _MAX_LENGTH)

@@ -3,11 +3,14 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from gradgauge.records import Verdict
+import pytest
+
+from gradgauge.records import Record, Verdict
 from gradgauge.report import summary_lines
 from gradgauge.runs import RunFolder
 from tests.report import synthetic
-from tests.report.synthetic import agreement, case, write_run
+from tests.report.synthetic import agreement, case, speedup, timed, write_run
+from tests.report.synthetic_timing import GPU
 
 
 def test_the_standard_run_in_words(standard_run: RunFolder) -> None:
@@ -74,3 +77,81 @@ def test_a_line_stays_a_line(parent: Path) -> None:
     failed = dataclasses.replace(failed, detail="Traceback\n  File" + "x" * 1000)
     lines = summary_lines(write_run(parent, [failed], []))
     assert all("\n" not in line and len(line) <= 400 for line in lines)
+
+
+def judged(technique: str) -> Record:
+    return agreement(case("relu", technique, "forward_backward", "4x4"), "gradient_max_ulp", 1.0, Verdict.PASS)
+
+
+def trained(technique: str, ratio: float, shape: str = "4x4", device: str = "cpu", **labels: str) -> Record:
+    measured = dataclasses.replace(case("relu", technique, "forward_backward", shape), device=device)
+    return dataclasses.replace(speedup(measured, ratio, ratio * 0.99, ratio * 1.01), labels=labels)
+
+
+def noisy(record: Record) -> Record:
+    return dataclasses.replace(record, verdict=Verdict.NOISY)
+
+
+def advice(parent: Path, *records: Record) -> list[str]:
+    lines = summary_lines(write_run(parent, list(records), [], left_out=[]))
+    return [line for line in lines if line.startswith("relu, training")]
+
+
+@pytest.mark.parametrize("of_time", [True, False])
+def test_a_leader_whose_time_is_noisy_is_marked_and_the_mark_explained(parent: Path, of_time: bool) -> None:
+    time = timed(case("relu", "where/eager", "forward_backward", "4x4"), 1e-3)
+    ratio = trained("where/eager", 2.0)
+    pair = [noisy(time), ratio] if of_time else [time, noisy(ratio)]
+    rest = [trained("reference/eager", 1.0), judged("where/eager"), judged("reference/eager")]
+    lines = summary_lines(write_run(parent, [*pair, *rest], []))
+    assert "≈ noisy: the interval is wider than asked." in lines
+    assert lines[-1].endswith("(cpu · float32, 4x4): ≈ where · eager is fastest, 2.00× the speed of the reference")
+    calm = summary_lines(write_run(parent / "calm", [time, ratio, *rest], []))
+    assert not any("≈" in line for line in calm)
+
+
+def test_of_many_that_cannot_be_told_apart_three_are_named(parent: Path) -> None:
+    names = [f"{name}/{mode}" for name in ("reference", "where", "masked_function") for mode in ("eager", "compiled")]
+    tied = [trained(name, 1 + index / 1000) for index, name in enumerate(names)]
+    (line,) = advice(parent, *map(judged, names), *tied[:-1], noisy(tied[-1]))
+    assert line.endswith(
+        "no difference seen between ≈ masked_function · compiled, masked_function · eager, where · compiled and 3 more"
+    )
+    (line,) = advice(parent / "three", *map(judged, names), *tied[:3])
+    assert line.endswith("no difference seen between where · eager, reference · compiled and reference · eager")
+
+
+def test_both_clocks_of_an_accelerator_share_a_line_where_they_cover_the_same_shapes(parent: Path) -> None:
+    judgements = [judged("where/eager"), judged("reference/eager")]
+    native = [
+        trained("reference/eager", 1.0, shape, GPU, clock=clock)
+        for shape in ("4x4", "8x8", "16x16")
+        for clock in ("device", "wall")
+    ]
+    device = [
+        trained("where/eager", ratio, shape, GPU, clock="device")
+        for shape, ratio in (("4x4", 2.0), ("8x8", 3.0), ("16x16", 4.0))
+    ]
+    wall = [
+        trained("where/eager", ratio, shape, GPU, clock="wall")
+        for shape, ratio in (("4x4", 0.5), ("8x8", 3.0), ("16x16", 4.0))
+    ]
+    small, large = advice(parent, *judgements, *native, *device, *wall)
+    assert small == (
+        "relu, training (cuda:0 · float32, 4x4): device time: where · eager is fastest, 2.00× the speed of the "
+        "reference; wall clock: reference · eager is fastest"
+    )
+    assert large == (
+        "relu, training (cuda:0 · float32, 8x8 to 16x16): by either clock, where · eager is fastest, 3.00–4.00× the "
+        "speed of the reference"
+    )
+
+
+def test_one_clock_of_an_accelerator_is_named(parent: Path) -> None:
+    judgements = [judged("where/eager"), judged("reference/eager")]
+    ratios = [
+        trained(name, ratio, device=GPU, clock="wall")
+        for name, ratio in (("where/eager", 2.0), ("reference/eager", 1.0))
+    ]
+    (line,) = advice(parent, *judgements, *ratios)
+    assert line.startswith("relu, training (cuda:0 · float32, as a Python caller waits, 4x4): where · eager is fastest")

@@ -16,11 +16,11 @@ _MOST_UNMEASURED = 500
 
 
 def render(run: RunData) -> list[Block] | None:
-    """Return the techniques that could not run, what the budget left out, and what was planned without a record."""
+    """Return the techniques that could not run, what was left out, and what was planned without a record."""
     blocks: list[Block] = [*_could_not(run)]
     if run.description.left_out:
         rows = tuple((Cell((Code(what),)), Cell((reason or "—",))) for what, reason in run.description.left_out)
-        blocks += [Heading("Left out by the budget"), Table((Column("What"), Column("Why")), rows)]
+        blocks += [Heading("Left out"), Table((Column("What"), Column("Why")), rows)]
     missing = unmeasured(run)
     if missing:
         items = tuple((Code(case),) for case in missing[:_MOST_UNMEASURED])

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from gradgauge.report.blocks import Block, Callout, Cell, Code, Column, Paragraph, Strong, Table, Text
+from gradgauge.report.blocks import Block, Bullets, Callout, Cell, Code, Column, Paragraph, Strong, Table, Text
 from gradgauge.report.data import RunData
 from gradgauge.report.formatting import listed, plural
+from gradgauge.report.labels import explained
 from gradgauge.report.ranking import Recommendation, recommendations
-from gradgauge.report.summary import Remark, disagreeing_as_expected, drifting, failing, not_run, unchecked
+from gradgauge.report.summary import Remark, disagreeing_as_expected, drifting, failing, not_run, unadvised, unchecked
 
 TITLE = "Summary"
 ORDER = 10
 SHOWS: frozenset[tuple[str, str]] = frozenset()
+_DRIFT_MEANS = (
+    "Times from different moments of this run may differ by as much for no fault of the code; speedups, from rounds "
+    "taken in turns, suffer less. Measure again on a machine that does nothing else."
+)
 
 
 def render(run: RunData) -> list[Block]:
@@ -18,10 +23,10 @@ def render(run: RunData) -> list[Block]:
     moved, wrong = drifting(run), failing(run)
     blocks: list[Block] = []
     if moved:
-        blocks.append(Callout("warn", "The machine did not hold still", items=_items(moved)))
+        blocks.append(Callout("warn", "The machine did not hold still", (_DRIFT_MEANS,), _items(moved)))
     if wrong:
         blocks.append(Callout("bad", "Something is wrong", items=_items(wrong)))
-    blocks += _advice(recommendations(run))
+    blocks += _advice(recommendations(run), unadvised(run))
     expected = disagreeing_as_expected(run)
     if expected:
         title = "Known to disagree with the definition, and never recommended"
@@ -32,8 +37,8 @@ def render(run: RunData) -> list[Block]:
         blocks.append(Callout("warn", "Agreement unknown", text=text))
     skipped: list[Text] = list(_items(not_run(run)))
     if run.description.left_out:
-        count = plural(len(run.description.left_out), "group")
-        skipped.append((f"{count} of cases that the preset or its time left out: see “What did not run”.",))
+        count = plural(len(run.description.left_out), "group of cases was", "groups of cases were")
+        skipped.append((f"{count} left out: see “What did not run”.",))
     if skipped:
         blocks.append(Callout("plain", "Not in this comparison", items=tuple(skipped)))
     if not blocks:
@@ -45,9 +50,10 @@ def _items(remarks: list[Remark]) -> tuple[Text, ...]:
     return tuple((Code(remark.subject), f" — {remark.text}") for remark in remarks)
 
 
-def _advice(found: list[Recommendation]) -> list[Block]:
+def _advice(found: list[Recommendation], silent: list[str]) -> list[Block]:
+    unsaid: list[Block] = [Bullets(tuple((sentence,) for sentence in silent))] if silent else []
     if not found:
-        return [Paragraph(("No times were recorded, so nothing is said about speed.",))]
+        return unsaid or [Paragraph(("No times were recorded, so nothing is said about speed.",))]
     columns = (
         Column("Function"),
         Column("For"),
@@ -75,7 +81,10 @@ def _advice(found: list[Recommendation]) -> list[Block]:
             " By device time: what an accelerator works. As a Python caller waits: the launches, too, which decide "
             "where shapes are small."
         )
-    return [Table(columns, rows), Paragraph((reading,), muted=True)]
+    odd = dict.fromkeys(label for advice in found for label in advice.place.odd_protocol)
+    if odd:
+        reading += f" Where nothing was timed as usual, the finding is for another way: {explained(tuple(odd))}."
+    return [Table(columns, rows), *unsaid, Paragraph((reading,), muted=True)]
 
 
 def _finding(advice: Recommendation) -> Text:

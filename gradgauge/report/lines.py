@@ -1,0 +1,118 @@
+"""A run in at most twenty lines of a terminal: is anything wrong, and what should I use?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from gradgauge.cases import REFERENCE
+from gradgauge.report.data import RunData
+from gradgauge.report.formatting import listed, plural, shortened
+from gradgauge.report.places import Place
+from gradgauge.report.ranking import Recommendation, recommendations
+from gradgauge.report.summary import disagreeing_as_expected, drifting, failing, not_run, state_of, unadvised
+from gradgauge.report.tables.cells import ABOUT
+
+MAX_LINES = 20
+_MAX_PROBLEM_LINES = 7
+_FEWEST_ADVICE_LINES = 8
+_MAX_LENGTH = 400
+_MOST_NAMES = 3
+_MOST_SUBJECTS = 6
+_CLOCKS = {"device": "device time", "wall": "wall clock"}
+_NOISY = f"{ABOUT}noisy: the interval is wider than asked."
+
+
+def terminal_lines(run: RunData) -> list[str]:
+    """Return at most 20 lines: whether anything is wrong, then what to use."""
+    advice = [_one_line(line) for line in _advice(run)]
+    head = _cut([_one_line(line) for line in _head(run)], MAX_LINES - min(len(advice), _FEWEST_ADVICE_LINES))
+    return [*head, *_cut(advice, MAX_LINES - len(head))]
+
+
+def _head(run: RunData) -> Iterator[str]:
+    yield from state_of(run)
+    for moved in drifting(run):
+        yield f"{ABOUT}{moved.subject} did not hold still: {moved.text}; times may differ by as much."
+    wrong = failing(run)
+    if wrong:
+        yield f"{plural(len(wrong), 'thing is', 'things are')} wrong:"
+        yield from _cut([f"  ✗ {remark.subject}: {remark.text}" for remark in wrong], _MAX_PROBLEM_LINES)
+    elif any(record.value is not None for record in run.records):
+        yield f"Nothing failed in {plural(len(run.records), 'record')}."
+    expected = disagreeing_as_expected(run)
+    if expected:
+        yield f"Disagree as they say themselves: {_some([remark.subject for remark in expected], _MOST_SUBJECTS)}."
+    skipped = {remark.subject for remark in not_run(run)}
+    if skipped:
+        yield f"Could not run, or not all of it: {_some(sorted(skipped), _MOST_SUBJECTS)}."
+    if run.description.left_out:
+        count = len(run.description.left_out)
+        yield f"{plural(count, 'group of cases was', 'groups of cases were')} left out; the report says why."
+
+
+def _advice(run: RunData) -> list[str]:
+    found = recommendations(run)
+    lines = [_line(together) for together in _by_both_clocks(found)]
+    noted = [_NOISY] if any(ABOUT in line for line in lines) else []
+    return [*unadvised(run), *noted, *lines]
+
+
+def _by_both_clocks(found: list[Recommendation]) -> Iterator[tuple[Recommendation, ...]]:
+    """Yield the recommendations, those by either clock of an accelerator together where they cover the same shapes."""
+    grouped: dict[tuple[Place, str], list[Recommendation]] = {}
+    for advice in found:
+        grouped.setdefault((advice.place.whatever_clock, advice.purpose), []).append(advice)
+    for group in grouped.values():
+        by_shape: dict[str, list[Recommendation]] = {}
+        for advice in group:
+            for ranking in advice.rankings:
+                by_shape.setdefault(ranking.shape, []).append(advice)
+        runs: list[tuple[list[Recommendation], list[str]]] = []
+        for shape, advised in by_shape.items():
+            if runs and runs[-1][0] == advised:
+                runs[-1][1].append(shape)
+            else:
+                runs.append((advised, [shape]))
+        yield from (tuple(_over(advice, shapes) for advice in advised) for advised, shapes in runs)
+
+
+def _over(advice: Recommendation, shapes: list[str]) -> Recommendation:
+    return Recommendation(advice.purpose, tuple(found for found in advice.rankings if found.shape in shapes))
+
+
+def _line(together: tuple[Recommendation, ...]) -> str:
+    first = together[0]
+    place = first.place
+    if len(together) == 1:
+        return f"{place.function}, {first.purpose} ({place.finding_title}, {first.shapes}): {_finding(first)}"
+    where = f"{place.function}, {first.purpose} ({place.whatever_clock.title}, {first.shapes})"
+    findings = {_CLOCKS.get(advice.place.measured_clock, ""): _finding(advice) for advice in together}
+    if len(set(findings.values())) == 1:
+        return f"{where}: by either clock, {findings.popitem()[1]}"
+    return f"{where}: {'; '.join(f'{clock}: {finding}' for clock, finding in findings.items())}"
+
+
+def _finding(advice: Recommendation) -> str:
+    names = [f"{ABOUT if name in advice.noisy else ''}{name}" for name in advice.names]
+    told = advice.is_claim and advice.speedups and advice.names[0] != f"{REFERENCE} · eager"
+    speed = f", {advice.speedups} the speed of the reference" if told else ""
+    caveat = f" (agreement not checked: {_some(list(advice.unchecked), _MOST_NAMES)})" if advice.unchecked else ""
+    return f"{advice.said_of(_shortlist(names, _MOST_NAMES))}{speed}{caveat}"
+
+
+def _some(names: list[str], most: int) -> str:
+    return listed(_shortlist(names, most))
+
+
+def _shortlist(names: list[str], most: int) -> list[str]:
+    return names if len(names) <= most else [*names[:most], f"{len(names) - most} more"]
+
+
+def _cut(lines: list[str], limit: int) -> list[str]:
+    if len(lines) <= limit:
+        return lines
+    return [*lines[: limit - 1], f"… and {plural(len(lines) - limit + 1, 'more line')}: see the report."]
+
+
+def _one_line(line: str) -> str:
+    return shortened(" ⏎ ".join(line.splitlines()), _MAX_LENGTH)
