@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gradgauge.cases import REFERENCE
+from gradgauge.report.advice import by_both_clocks
 from gradgauge.report.data import RunData
 from gradgauge.report.formatting import listed, plural, shortened
-from gradgauge.report.places import Place
 from gradgauge.report.ranking import Recommendation, recommendations
 from gradgauge.report.summary import disagreeing_as_expected, drifting, failing, not_run, state_of, unadvised
 from gradgauge.report.tables.cells import ABOUT
@@ -52,32 +52,9 @@ def _head(run: RunData) -> Iterator[str]:
 
 def _advice(run: RunData) -> list[str]:
     found = recommendations(run)
-    lines = [_line(together) for together in _by_both_clocks(found)]
+    lines = [_line(together) for together in by_both_clocks(found)]
     noted = [_NOISY] if any(ABOUT in line for line in lines) else []
     return [*unadvised(run), *noted, *lines]
-
-
-def _by_both_clocks(found: list[Recommendation]) -> Iterator[tuple[Recommendation, ...]]:
-    """Yield the recommendations, those by either clock of an accelerator together where they cover the same shapes."""
-    grouped: dict[tuple[Place, str], list[Recommendation]] = {}
-    for advice in found:
-        grouped.setdefault((advice.place.whatever_clock, advice.purpose), []).append(advice)
-    for group in grouped.values():
-        by_shape: dict[str, list[Recommendation]] = {}
-        for advice in group:
-            for ranking in advice.rankings:
-                by_shape.setdefault(ranking.shape, []).append(advice)
-        runs: list[tuple[list[Recommendation], list[str]]] = []
-        for shape, advised in by_shape.items():
-            if runs and runs[-1][0] == advised:
-                runs[-1][1].append(shape)
-            else:
-                runs.append((advised, [shape]))
-        yield from (tuple(_over(advice, shapes) for advice in advised) for advised, shapes in runs)
-
-
-def _over(advice: Recommendation, shapes: list[str]) -> Recommendation:
-    return Recommendation(advice.purpose, tuple(found for found in advice.rankings if found.shape in shapes))
 
 
 def _line(together: tuple[Recommendation, ...]) -> str:

@@ -52,15 +52,21 @@ def _facts(run: RunData) -> list[tuple[str, str]]:
         ("Started", description.start),
         ("Preset", description.preset),
         ("Seed", description.seed),
-        ("Machine", _machine(description.environment)),
+        ("Machine", _machine(run)),
     ]
     return [(name, value) for name, value in facts if value]
 
 
-def _machine(environment: object) -> str:
-    """Return the first value that names a processor or GPU, wherever the environment keeps it."""
+def _machine(run: RunData) -> str:
+    """Return what names the accelerators that were measured on and the processor, wherever the environment has it."""
+    environment = run.description.environment
+    measured = {record.case.device for record in run.records}
+    listed = environment.get("accelerators") if isinstance(environment, dict) else None
+    entries = [entry for entry in listed if isinstance(entry, dict)] if isinstance(listed, list) else []
+    names = [entry.get("name") for entry in entries if entry.get("device") in measured]
     wanted = ("cpu_model", "model", "gpu_name", "cpu")
-    return next((text for key in wanted for text in _texts(environment, key)), "")
+    processor = next((text for key in wanted for text in _texts(environment, key)), "")
+    return ", ".join(dict.fromkeys(name for name in (*names, processor) if name and isinstance(name, str)))
 
 
 def _texts(value: object, wanted: str) -> list[str]:

@@ -13,7 +13,7 @@ from gradgauge.report.ranking import recommendations
 from gradgauge.runs import RunFolder
 from tests.report import synthetic, synthetic_timing
 from tests.report.page import read
-from tests.report.synthetic import case, timed, write_run
+from tests.report.synthetic import agreement, case, speedup, timed, write_run
 from tests.report.synthetic_timing import GPU
 
 
@@ -115,6 +115,51 @@ def test_advice_on_an_accelerator_is_for_both_clocks_in_one_line_and_for_no_othe
     assert told.startswith("relu, training (cuda:0 · float32, 256x256 to 4096x4096): device time: no difference seen")
     assert "; wall clock: no difference seen" in told
     assert not any("retained" in line or "accumulating" in line for line in lines)
+
+
+def test_both_clocks_of_an_accelerator_share_a_row_of_the_summary(parent: Path) -> None:
+    fast = {"device": "where/eager", "wall": "reference/eager"}
+    records = [
+        dataclasses.replace(
+            speedup(dataclasses.replace(case("relu", name, "inference", shape), device=GPU), ratio, ratio, ratio),
+            labels={"clock": clock, "cache": "warm"},
+        )
+        for clock, first in fast.items()
+        for name in fast.values()
+        for shape in ("4x4", "8x8")
+        for ratio in (2.5 if name == first else 1.0,)
+    ]
+    judged = [
+        agreement(case("relu", name, "forward_backward", "4x4"), "gradient_max_ulp", 1.0, Verdict.PASS)
+        for name in fast.values()
+    ]
+    html = write_report(write_run(parent, [*judged, *records], [], left_out=[])).read_text(encoding="utf-8")
+    summary = html[html.index('<section id="summary"') : html.index('<section id="functions"')]
+    assert summary.count('<th scope="row"') == 1
+    assert "4x4 to 8x8" in summary
+    by_device, by_wall = summary.index("By device time"), summary.index("As a Python caller waits")
+    assert by_device < by_wall < summary.index("where\u00a0·\u00a0eager</strong> is fastest")
+    assert summary.index("where\u00a0·\u00a0eager</strong>") < summary.index("reference\u00a0·\u00a0eager</strong>")
+    assert summary.count("2.50×") == 2
+
+
+def test_a_page_names_the_accelerator_that_was_measured_on(parent: Path) -> None:
+    environment = {
+        "machine": {"cpu": "Example CPU"},
+        "accelerators": [{"device": GPU, "name": "Example H1"}, {"device": "cuda:1", "name": "Example H2"}],
+    }
+    on_gpu = labelled(GPU, clock="device")
+    html = write_report(write_run(parent, [on_gpu], [], environment=environment)).read_text(encoding="utf-8")
+    assert "<dd>Example H1, Example CPU</dd>" in html
+    html = write_report(write_run(parent / "cpu", [labelled("cpu")], [], environment=environment)).read_text()
+    assert "<dd>Example CPU</dd>" in html
+
+
+@pytest.mark.parametrize("accelerators", [None, {}, "H1", [None, 1, {"device": GPU}, {"device": GPU, "name": 3}]])
+def test_accelerators_that_strangers_wrote_do_not_stop_the_page(parent: Path, accelerators: object) -> None:
+    environment = {"cpu": "Example CPU", "accelerators": accelerators}
+    html = write_report(write_run(parent, [labelled(GPU)], [], environment=environment)).read_text(encoding="utf-8")
+    assert "<dd>Example CPU</dd>" in html
 
 
 def test_the_other_protocols_are_shown_where_they_were_measured(gpu_sections: dict[str, str]) -> None:

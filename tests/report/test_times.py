@@ -31,6 +31,15 @@ def test_noisy_times_are_counted_and_marked(parent: Path) -> None:
     assert shown.count("≈ ") > len(times) // 17
 
 
+def test_noisy_times_are_counted_by_clock_where_there_are_two(parent: Path) -> None:
+    device = synthetic_timing.times(GPU, "device")
+    wall = synthetic_timing.noisy(synthetic_timing.times(GPU, "wall"), every=4)
+    count = sum(record.metric == "time" for record in device)
+    shown = page_of(parent, [*device, *wall])["times"]
+    told = f"(0 of {count} by device time, {count // 4} of {count} as a Python caller waits)"
+    assert f"{count // 4} of {2 * count} times missed ±2 % {told}: they are marked ≈" in shown
+
+
 def test_times_that_all_met_the_precision_say_so(parent: Path) -> None:
     assert "All 216 times met ±2 %." in page_of(parent, synthetic_timing.times("cpu", "wall"))["times"]
 

@@ -93,8 +93,20 @@ def _precision(run: RunData) -> list[Block]:
     wanted = "the precision asked for" if asked is None else f"±{formatting.percent(asked)}"
     if not missed:
         return [Paragraph((f"All {formatting.plural(len(times), 'time')} met {wanted}.",))]
-    count = f"{missed:,} of {formatting.plural(len(times), 'time')} missed {wanted}"
+    count = f"{missed:,} of {formatting.plural(len(times), 'time')} missed {wanted}{_by_clock(times)}"
     return [Paragraph((f"{count}: they are marked ≈, and their intervals say how far they may be off.",))]
+
+
+def _by_clock(times: list[Record]) -> str:
+    """Return how many were noisy by each clock of an accelerator; nothing where there is but one."""
+    grouped: dict[str, list[Record]] = {}
+    for record in times:
+        grouped.setdefault(Place.of(record).basis, []).append(record)
+    told = [
+        f"{sum(record.verdict is Verdict.NOISY for record in found):,} of {len(found):,} {basis or 'on the CPU'}"
+        for basis, found in grouped.items()
+    ]
+    return f" ({', '.join(told)})" if len(told) > 1 else ""
 
 
 def _figure(run: RunData, place: Place, look: dict[str, Look]) -> list[Block]:
