@@ -12,9 +12,6 @@ import torch
 from gradgauge.caches import flusher
 from gradgauge.devices import synchronize
 
-THROTTLED = 0.75
-"""Below this share of its highest frequency a core is throttled. Source: nvbench's throttle threshold."""
-
 
 class Event(Protocol):
     """A mark on a stream, as `torch.Event` is one."""

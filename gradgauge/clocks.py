@@ -9,14 +9,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from gradgauge.accelerator import THROTTLED, Event, Stream, stream_of
+from gradgauge.accelerator import Event, Stream, stream_of
 from gradgauge.caches import flusher
 from gradgauge.devices import synchronize
 from gradgauge.passes import Pass
+from gradgauge.rounds import THROTTLED
 from gradgauge.timing import TimingProtocol
-
-WAITS_FOR_DEVICE = "waits for the device inside the call, so launch gaps are part of its time"
-
 
 QUEUE_S = 1e-2
 """How long the host may take to queue a batch behind a backlog."""

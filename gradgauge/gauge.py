@@ -16,7 +16,7 @@ from gradgauge.catalog import FunctionEntry
 from gradgauge.compilation import compile_call, forget_compiled
 from gradgauge.model import Implementation
 from gradgauge.records import Metric, Record, Series, Verdict
-from gradgauge.sampling import Spent
+from gradgauge.rounds import Spent
 from gradgauge.session import Session
 from gradgauge.timing import Timing
 

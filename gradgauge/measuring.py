@@ -16,7 +16,8 @@ from gradgauge.gauge import Gauge
 from gradgauge.inputs import as_leaf, cotangents, generator_for, random_inputs
 from gradgauge.memory import peak_bytes
 from gradgauge.passes import BATCH_BYTES, Inputs, Pass, Subject, pass_of
-from gradgauge.sampling import Block, Samples
+from gradgauge.rounds import Samples
+from gradgauge.sampling import Block
 from gradgauge.timing import USUAL, TimingProtocol, usual_protocol
 from gradgauge.workloads import MOST_COPIES, control_pass, control_shape, copy_pass
 

@@ -17,15 +17,13 @@ from torch import Tensor
 
 from gradgauge.calling import Call, outputs_of
 from gradgauge.cases import Case
+from gradgauge.lending import Lender
 from gradgauge.timing import USUAL, TimingProtocol
 
 BATCH_BYTES = 256 * 2**20
 """What the graphs and cotangents that one round consumes may occupy."""
 
 MOST_ITERATIONS = 10_000
-
-TRIAL_BATCHES = 3
-"""After so many batches whose cotangents came back unchanged, a backward is taken not to write into them."""
 
 Inputs = tuple[Tensor, ...]
 
@@ -127,7 +125,7 @@ def _backward(subject: Subject, differentiate: Differentiate) -> Pass:
     if subject.protocol.backward == "retained":
         return _retained_backward(subject, differentiate)
     call, start_anew, finish = subject.call, _start_of(subject), _finish_of(subject)
-    lend = _Lender(subject).lend
+    lend = Lender(subject.grad_outputs, cold=subject.protocol.cache == "cold").lend
 
     def prepare(iterations: int) -> list[tuple[Inputs, tuple[Tensor, ...], Inputs]]:
         start_anew(iterations)
@@ -148,7 +146,7 @@ def _backward(subject: Subject, differentiate: Differentiate) -> Pass:
 
 def _retained_backward(subject: Subject, differentiate: Differentiate) -> Pass:
     graph: list[tuple[Tensor, ...]] = []  # one, made when the first round needs it
-    lend = _Lender(subject).lend
+    lend = Lender(subject.grad_outputs, cold=subject.protocol.cache == "cold").lend
 
     def prepare(iterations: int) -> list[tuple[Tensor, ...]]:
         clear_gradients(subject.inputs)
@@ -167,7 +165,7 @@ def _retained_backward(subject: Subject, differentiate: Differentiate) -> Pass:
 
 def _forward_backward(subject: Subject, differentiate: Differentiate) -> Pass:
     call, start_anew, finish = subject.call, _start_of(subject), _finish_of(subject)
-    lend = _Lender(subject).lend
+    lend = Lender(subject.grad_outputs, cold=subject.protocol.cache == "cold").lend
 
     def prepare(iterations: int) -> list[tuple[tuple[Tensor, ...], Inputs]]:
         start_anew(iterations)
@@ -218,61 +216,9 @@ def _leave(_: Inputs) -> None:
     pass
 
 
-class _Lender:
-    """Lends a subject its cotangents, so that nobody sees what its backward writes into them.
-
-    The first batches get a clone for each call. If all come back as they were lent, the subject reads from then on what
-    the others of its block read, too: where in memory a tensor happens to lie is worth several percent, and would be
-    taken for a property of the code. Who was seen to write keeps getting clones, and so do calls that must be cold.
-    """
-
-    def __init__(self, subject: Subject) -> None:
-        self._grad_outputs = subject.grad_outputs
-        self._lent: list[tuple[Tensor, ...]] = []
-        self._trials = TRIAL_BATCHES
-        self._is_trusted = subject.protocol.cache != "cold"
-
-    def lend(self, iterations: int) -> Iterable[tuple[Tensor, ...]]:
-        """Return the cotangents of so many calls."""
-        if self._is_trusted:
-            self._is_trusted = all(map(self._is_intact, self._lent))
-            self._trials -= 1
-            if self._is_trusted and self._trials < 0:
-                self._lent = []
-                return repeat(self._grad_outputs, iterations)
-        clones = [tuple(tensor.clone() for tensor in self._grad_outputs) for _ in range(iterations)]
-        self._lent = list(clones) if self._is_trusted else []
-        return clones
-
-    def _is_intact(self, lent: tuple[Tensor, ...]) -> bool:
-        return all(torch.equal(mine, theirs) for mine, theirs in zip(self._grad_outputs, lent, strict=True))
-
-
 def _iterations_within_memory(subject: Subject, tensors_per_iteration: int) -> int:
     each = max(
         sum(tensor.numel() * tensor.element_size() for tensor in tensors)
         for tensors in (subject.inputs, subject.grad_outputs)
     )
     return max(1, min(MOST_ITERATIONS, BATCH_BYTES // max(1, each * tensors_per_iteration)))
-
-
-def moved_bytes(subject: Subject, backward_reads: tuple[int, ...]) -> int:
-    """Return the bytes that the subject's pass must move: each input read once, each result written once.
-
-    A backward reads its cotangents and the inputs that its derivative depends on (their indices), and writes one
-    gradient for each input. What an implementation reads and writes besides is its own choice.
-    """
-    sizes, outputs = [_bytes_of(tensor) for tensor in subject.inputs], sum(map(_bytes_of, subject.grad_outputs))
-    forward = sum(sizes) + outputs
-    gradients = sum(tensor.numel() * tensor.element_size() for tensor in subject.inputs)  # dense, whatever the input is
-    backward = outputs + sum(sizes[index] for index in backward_reads) + gradients
-    totals = {"inference": forward, "forward": forward, "backward": backward, "forward_backward": forward + backward}
-    return totals[subject.case.pass_]
-
-
-def _bytes_of(tensor: Tensor) -> int:
-    # A dimension of stride 0 repeats what was read already.
-    count = 1
-    for size, stride in zip(tensor.shape, tensor.stride(), strict=True):
-        count *= size if stride else min(size, 1)
-    return count * tensor.element_size()

@@ -6,22 +6,18 @@ import math
 import random
 import time
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 
-import torch
-
-from gradgauge.accelerator import THROTTLED
-from gradgauge.attempts import Failure, Wrong, attempt
-from gradgauge.calling import outputs_of
+from gradgauge.attempts import Failure, attempt
 from gradgauge.cases import Case
-from gradgauge.clocks import WAITS_FOR_DEVICE, Clock, Reading, clock_for
-from gradgauge.compilation import NO_GRAPH, Compiled, Watch, eager_backward, no_recompile
-from gradgauge.passes import Pass, Subject, pass_of
+from gradgauge.clocks import Clock, Reading, clock_for
+from gradgauge.compilation import Compiled, no_recompile
+from gradgauge.passes import Pass, Subject
 from gradgauge.records import Verdict
-from gradgauge.replays import replayed
+from gradgauge.rounds import Samples, Spent
+from gradgauge.runners import Key, Runner, start, warm_up
 from gradgauge.statistics import estimate_median
 from gradgauge.timing import PRECISION, TimingProtocol
 
@@ -43,55 +39,6 @@ LOOK_EVERY = 5
 LOOK_SHARE = 0.1
 """Between two looks at the intervals lie LOOK_EVERY turns, or this share of those that were taken, if that is more."""
 
-WARM_UP_CALLS = 3
-
-Key = Hashable
-"""What a block knows a runner by: `Subject.key`, or whatever its caller calls a companion."""
-
-
-@dataclass(frozen=True)
-class Samples:
-    """The rounds of one case. rounds_s: seconds a call, one entry a round; iterations: calls in a round.
-
-    Round i of every case of a block was taken in the same turn. detail: what ran otherwise than the mode says.
-    throttled, gapped: the rounds, by index, in which the device's core ran slow, and in which it ran out of work.
-    taken_s: when each round was taken, by `time.monotonic`.
-    """
-
-    iterations: int
-    rounds_s: tuple[float, ...]
-    detail: str = ""
-    throttled: frozenset[int] = frozenset()
-    gapped: frozenset[int] = frozenset()
-    taken_s: tuple[float, ...] = ()
-
-    @property
-    def disturbed(self) -> frozenset[int]:
-        """Return the rounds that are left out: the throttled and the gapped ones, unless most are such."""
-        either = self.throttled | self.gapped
-        return either if 2 * len(either) < len(self.rounds_s) else frozenset()
-
-    @property
-    def kept_s(self) -> tuple[float, ...]:
-        """Return the rounds that count."""
-        disturbed = self.disturbed
-        return tuple(seconds for index, seconds in enumerate(self.rounds_s) if index not in disturbed)
-
-
-@dataclass
-class Spent:
-    """Where the seconds of a block went.
-
-    prepared_s: into graphs, cotangents and flushes. companions_s: into rounds of what is timed besides the subjects.
-    warm_up_s: compilation included.
-    """
-
-    timed_s: float = 0.0
-    prepared_s: float = 0.0
-    companions_s: float = 0.0
-    warm_up_s: float = 0.0
-    calibration_s: float = 0.0
-
 
 @dataclass(frozen=True)
 class Block:
@@ -100,50 +47,6 @@ class Block:
     subjects: Mapping[tuple[Case, TimingProtocol], Samples | Failure]
     companions: Mapping[Key, Samples | Failure]
     spent: Spent
-
-
-@dataclass
-class _Runner:
-    key: Key
-    name: str
-    case: Case | None
-    pass_: Pass
-    clock: Clock
-    detail: str = ""
-    group: Hashable = None
-    iterations: int = 1
-    each_s: float = 0.0
-    rounds_s: list[float] = field(default_factory=list)
-    taken_s: list[float] = field(default_factory=list)
-    throttled: set[int] = field(default_factory=set)
-    gapped: set[int] = field(default_factory=set)
-    waits: bool = False
-
-    @property
-    def most_iterations(self) -> int:
-        """Return how many calls a round may have; the clock may come to know better."""
-        return min(self.pass_.most_iterations, self.clock.most_iterations)
-
-    def samples(self) -> Samples:
-        found = Samples(
-            self.iterations,
-            tuple(self.rounds_s),
-            throttled=frozenset(self.throttled),
-            gapped=frozenset(self.gapped),
-            taken_s=tuple(self.taken_s),
-        )
-        return replace(found, detail="; ".join(filter(None, [self.detail, *_remarks(found, waits=self.waits)])))
-
-
-def _remarks(found: Samples, *, waits: bool) -> Iterator[str]:
-    rounds = len(found.rounds_s)
-    fate = "left out" if found.disturbed else "kept, as most are disturbed"
-    if found.throttled:
-        yield f"{len(found.throttled)} of {rounds} rounds at an SM clock below {THROTTLED:.0%} of the highest, {fate}"
-    if waits:
-        yield WAITS_FOR_DEVICE
-    elif found.gapped:
-        yield f"{len(found.gapped)} of {rounds} rounds in which the device ran out of work, {fate}"
 
 
 Step = Callable[[Case, str], None]
@@ -180,61 +83,15 @@ def measure_block(
     turns = _Turns(budget_s, precision, on_step, now)
     compiled: dict[Case, Compiled] = {}
     for subject in subjects:
-        turns.add(subject.case, subject.key, partial(_warm_up, subject, clock_for, compiled))
+        turns.add(subject.case, subject.key, partial(warm_up, subject, clock_for, compiled))
     for key, (pass_, clock) in (companions or {}).items():
-        turns.add(None, key, partial(_start, key, pass_, clock))
+        turns.add(None, key, partial(start, key, pass_, clock))
     turns.take()
     return Block(
         {subject.key: _judged(turns.outcome(subject.key), subject.protocol) for subject in subjects},
         {key: turns.outcome(key) for key in companions or {}},
         turns.spent,
     )
-
-
-def _warm_up(
-    subject: Subject, clock_for: Callable[[TimingProtocol, str], Clock], compiled: dict[Case, Compiled]
-) -> _Runner | Failure:
-    """Return the subject ready for its rounds. compiled: what is known of calls that another protocol compiled."""
-    case, protocol = subject.case, subject.protocol
-    watch = Watch() if case.mode == "compiled" and case not in compiled else None
-    pass_ = pass_of(subject)
-    try:
-        with same_threads():
-            for _ in range(WARM_UP_CALLS):
-                pass_.call()
-    finally:
-        if watch:  # whatever came of it: the next protocol finds the call compiled already
-            compiled[case] = watch.compiled()
-    detail = ""
-    if case in compiled:
-        if not compiled[case].graphs:
-            return Failure(Verdict.UNSUPPORTED, NO_GRAPH)
-        outputs = () if case.pass_ == "inference" else outputs_of(subject.call(*subject.inputs))
-        detail = replace(compiled[case], backward=eager_backward(outputs)).detail
-    if protocol.replayed:
-        pass_ = replayed(subject)
-    return _Runner(
-        subject.key,
-        case.pass_,
-        case,
-        pass_,
-        clock_for(protocol, case.device),
-        detail=detail,
-        group=protocol,
-    )
-
-
-@contextmanager
-def same_threads() -> Iterator[None]:
-    """Raise Wrong where what runs within changes the number of PyTorch's threads, and put it back in any case."""
-    threads = torch.get_num_threads()
-    try:
-        yield
-    finally:
-        changed = torch.get_num_threads()
-        torch.set_num_threads(threads)
-    if changed != threads:
-        raise Wrong(f"changes the number of threads for everybody, from {threads} to {changed}")
 
 
 def _judged(outcome: Samples | Failure, protocol: TimingProtocol) -> Samples | Failure:
@@ -244,24 +101,18 @@ def _judged(outcome: Samples | Failure, protocol: TimingProtocol) -> Samples | F
     return outcome
 
 
-def _start(key: Key, pass_: Pass, clock: Clock) -> _Runner:
-    for _ in range(WARM_UP_CALLS):
-        pass_.call()
-    return _Runner(key, "companion", None, pass_, clock)
-
-
 class _Turns:
     """The runners of one block: who is still in, what became of those who are not, and where the time goes."""
 
     def __init__(self, budget_s: float, precision: float, on_step: Step, now: Callable[[], float]) -> None:
         self.spent = Spent()
         self._budget_s, self._precision, self._on_step, self._now = budget_s, precision, on_step, now
-        self._runners: list[_Runner] = []
+        self._runners: list[Runner] = []
         self._shuffle = random.Random(0)
         self._failures: dict[Key, Failure] = {}
         self._next_look = FEWEST_PRECISE_ROUNDS
 
-    def add(self, case: Case | None, key: Key, warm_up: Callable[[], _Runner | Failure]) -> None:
+    def add(self, case: Case | None, key: Key, warm_up: Callable[[], Runner | Failure]) -> None:
         """Warm a runner up and let it take part; one that fails is out."""
         began = self._now()
         self._step(case, "warming up")
@@ -293,10 +144,10 @@ class _Turns:
                     self._try(runner, "timed round", self._take_round)
                 turn += 1
 
-    def _alive(self) -> list[_Runner]:
+    def _alive(self) -> list[Runner]:
         return [runner for runner in self._runners if runner.key not in self._failures]
 
-    def _is_over(self, alive: list[_Runner], turn: int, elapsed_s: float) -> bool:
+    def _is_over(self, alive: list[Runner], turn: int, elapsed_s: float) -> bool:
         """Whether the last turn is taken: all that are judged are precise, or the time or the rounds are used up."""
         if turn < FEWEST_ROUNDS:
             return False
@@ -308,14 +159,14 @@ class _Turns:
         judged = [runner for runner in alive if runner.case] or alive
         return all(map(self._is_precise, judged))
 
-    def _is_precise(self, runner: _Runner) -> bool:
+    def _is_precise(self, runner: Runner) -> bool:
         return estimate_median(runner.samples().kept_s).is_within(self._precision)
 
     def _step(self, case: Case | None, doing: str) -> None:
         if case:
             self._on_step(case, doing)
 
-    def _try(self, runner: _Runner, doing: str, action: Callable[[_Runner], None]) -> None:
+    def _try(self, runner: Runner, doing: str, action: Callable[[Runner], None]) -> None:
         if runner.key in self._failures:
             return
         self._step(runner.case, doing)
@@ -323,7 +174,7 @@ class _Turns:
         if isinstance(failure, Failure):
             self._failures[runner.key] = failure
 
-    def _calibrate(self, runner: _Runner) -> None:
+    def _calibrate(self, runner: Runner) -> None:
         """Find how many calls fill a round. The shortest of READINGS readings counts: what disturbs, only lengthens."""
         while True:
             readings = [runner.clock.time_round(runner.pass_, runner.iterations) for _ in range(READINGS)]
@@ -340,7 +191,7 @@ class _Turns:
         How many graphs and outputs a round keeps alive decides what it finds in caches and allocator, and what a pair
         of events costs is shared by the calls between them.
         """
-        alike: dict[Hashable, list[_Runner]] = defaultdict(list)
+        alike: dict[Hashable, list[Runner]] = defaultdict(list)
         for runner in self._runners:
             if runner.case and runner.key not in self._failures:
                 alike[runner.group].append(runner)
@@ -351,7 +202,7 @@ class _Turns:
                 affordable = max(1, int(LONGEST_ROUND_S / max(runner.each_s, 1e-9)))
                 runner.iterations = min(wanted, most, affordable)
 
-    def _take_round(self, runner: _Runner) -> None:
+    def _take_round(self, runner: Runner) -> None:
         reading = runner.clock.time_round(runner.pass_, runner.iterations)
         if reading.throttled:
             runner.throttled.add(len(runner.rounds_s))
@@ -362,7 +213,7 @@ class _Turns:
         runner.taken_s.append(self._now())
         self._account(runner, reading)
 
-    def _account(self, runner: _Runner, reading: Reading) -> None:
+    def _account(self, runner: Runner, reading: Reading) -> None:
         if runner.case is None and any(other.case for other in self._runners):
             self.spent.companions_s += reading.prepared_s + reading.timed_s
         else:

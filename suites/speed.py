@@ -9,11 +9,12 @@ from gradgauge.cases import PASSES, REFERENCE, Case
 from gradgauge.gauge import Gauge
 from gradgauge.grid import Suite, Sweep
 from gradgauge.measuring import file_control, file_rounds, subjects_of, timing_companions
-from gradgauge.passes import moved_bytes
 from gradgauge.records import Metric
-from gradgauge.sampling import Block, Samples, measure_block
+from gradgauge.rounds import Samples
+from gradgauge.sampling import Block, measure_block
 from gradgauge.statistics import Estimate, estimate_median, estimate_ratio
 from gradgauge.timing import TimingProtocol
+from gradgauge.traffic import moved_bytes
 
 TIME = Metric(
     "time",

@@ -15,8 +15,8 @@ from gradgauge.catalog import Catalog
 from gradgauge.gauge import BlockMemory, Gauge
 from gradgauge.grid import Suite
 from gradgauge.records import Metric, Verdict
+from gradgauge.rounds import Spent
 from gradgauge.runs import RunFolder
-from gradgauge.sampling import Spent
 from gradgauge.session import Session
 from tests.fakes import CASE, a_case, a_job
 

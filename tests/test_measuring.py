@@ -26,8 +26,9 @@ from gradgauge.measuring import (
 )
 from gradgauge.passes import Subject
 from gradgauge.records import Series, Verdict
+from gradgauge.rounds import Samples, Spent
 from gradgauge.runs import RunFolder
-from gradgauge.sampling import Block, Samples, Spent
+from gradgauge.sampling import Block
 from gradgauge.session import Session
 from gradgauge.timing import TimingProtocol
 from gradgauge.workloads import MOST_COPIES

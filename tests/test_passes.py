@@ -9,8 +9,10 @@ import torch
 from torch import Tensor
 
 from gradgauge.cases import PASSES
-from gradgauge.passes import BATCH_BYTES, TRIAL_BATCHES, Pass, Subject, clear_gradients, moved_bytes, pass_of
+from gradgauge.lending import TRIAL_BATCHES
+from gradgauge.passes import BATCH_BYTES, Pass, Subject, clear_gradients, pass_of
 from gradgauge.timing import TimingProtocol
+from gradgauge.traffic import moved_bytes
 from tests.fakes import a_case, one, spying, twice
 
 WITH_BACKWARD = ("backward", "forward_backward")

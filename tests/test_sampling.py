@@ -14,10 +14,12 @@ from torch import Tensor
 from gradgauge import sampling
 from gradgauge.attempts import Failure
 from gradgauge.cases import Case
-from gradgauge.clocks import WAITS_FOR_DEVICE, Reading, WallClock
+from gradgauge.clocks import Reading, WallClock
 from gradgauge.compilation import compile_call, forget_compiled
 from gradgauge.passes import Pass, Subject
 from gradgauge.records import Verdict
+from gradgauge.rounds import WAITS_FOR_DEVICE, Samples
+from gradgauge.runners import WARM_UP_CALLS
 from gradgauge.sampling import (
     FEWEST_PRECISE_ROUNDS,
     FEWEST_ROUNDS,
@@ -26,9 +28,7 @@ from gradgauge.sampling import (
     MOST_ROUNDS,
     READINGS,
     SHORTEST_BLOCK_S,
-    WARM_UP_CALLS,
     Block,
-    Samples,
     measure_block,
 )
 from gradgauge.statistics import estimate_median
