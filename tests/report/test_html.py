@@ -157,6 +157,14 @@ def test_characters_that_no_page_can_hold_do_not_stop_the_report(parent: Path) -
     assert "a�b�[31m��漢 · eager" in html
 
 
+def test_what_does_not_apply_is_folded_and_no_failure_to_run(parent: Path) -> None:
+    measured = case("relu", "where/eager", "forward_backward", "0x3")
+    record = agreement(measured, "gradient_max_ulp", None, Verdict.NOT_APPLICABLE)
+    html = write_report(write_run(parent, [record], [], catalog={})).read_text(encoding="utf-8")
+    assert "Could not run" not in html
+    assert re.search(r"<details><summary>1 remark on what has no value.*?not-applicable.*?</details>", html, re.DOTALL)
+
+
 def test_an_incomplete_run_wears_a_banner(parent: Path) -> None:
     html = write_report(write_run(parent, list(synthetic.gradient_records()), [], complete=False)).read_text()
     assert 'role="alert"' in html

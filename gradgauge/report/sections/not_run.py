@@ -14,6 +14,9 @@ SHOWS: frozenset[tuple[str, str]] = frozenset()
 _WITHOUT_VALUE = (Verdict.UNAVAILABLE, Verdict.UNSUPPORTED, Verdict.NOT_APPLICABLE)
 _MOST_UNMEASURED = 500
 
+# Function, technique, verdict, detail → what is concerned.
+Grouped = dict[tuple[str, str, Verdict, str], list[str]]
+
 
 def render(run: RunData) -> list[Block] | None:
     """Return the techniques that could not run, what was left out, and what was planned without a record."""
@@ -30,7 +33,7 @@ def render(run: RunData) -> list[Block] | None:
 
 
 def _could_not(run: RunData) -> list[Block]:
-    grouped: dict[tuple[str, str, Verdict, str], list[str]] = {}
+    grouped: Grouped = {}
     for record in run.records:
         if record.verdict in _WITHOUT_VALUE:
             key = (record.case.function, record.case.technique.strip(" ·"), record.verdict, record.detail)
@@ -42,8 +45,16 @@ def _could_not(run: RunData) -> list[Block]:
             for mode, state in implementation.modes.items():
                 if not state.available and (function, f"{name} · {mode}") not in listed:
                     grouped[function, f"{name} · {mode}", Verdict.UNAVAILABLE, state.reason] = ["catalog"]
-    if not grouped:
-        return []
+    could_not = {key: what for key, what in grouped.items() if key[2] is not Verdict.NOT_APPLICABLE}
+    did_not_apply = {key: what for key, what in grouped.items() if key[2] is Verdict.NOT_APPLICABLE}
+    blocks: list[Block] = [Heading("Could not run"), _table(could_not)] if could_not else []
+    if did_not_apply:
+        title = f"{plural(len(did_not_apply), 'remark')} on what has no value"
+        blocks += [Heading("Did not apply"), Fold(title, (_table(did_not_apply),))]
+    return blocks
+
+
+def _table(grouped: Grouped) -> Table:
     rows = tuple(
         (
             Cell((Code(technique),), note=function),
@@ -53,8 +64,7 @@ def _could_not(run: RunData) -> list[Block]:
         )
         for (function, technique, verdict, detail), what in grouped.items()
     )
-    columns = (Column("Technique"), Column("Verdict"), Column("Why"), Column("Concerns"))
-    return [Heading("Could not run"), Table(columns, rows)]
+    return Table((Column("Technique"), Column("Verdict"), Column("Why"), Column("Concerns")), rows)
 
 
 def _concern(record: Record) -> str:
