@@ -26,6 +26,8 @@ def terminal_lines(run: RunData) -> list[str]:
     """Return at most 20 lines: whether anything is wrong, then what to use."""
     advice = [_one_line(line) for line in _advice(run)]
     head = _cut([_one_line(line) for line in _head(run)], MAX_LINES - min(len(advice), _FEWEST_ADVICE_LINES))
+    if head and any(ABOUT in line for line in advice):
+        head = [*head[:-1], f"{head[-1]} {_NOISY}"]
     return [*head, *_cut(advice, MAX_LINES - len(head))]
 
 
@@ -51,10 +53,7 @@ def _head(run: RunData) -> Iterator[str]:
 
 
 def _advice(run: RunData) -> list[str]:
-    found = recommendations(run)
-    lines = [_line(together) for together in by_both_clocks(found)]
-    noted = [_NOISY] if any(ABOUT in line for line in lines) else []
-    return [*unadvised(run), *noted, *lines]
+    return [*unadvised(run), *(_line(together) for together in by_both_clocks(recommendations(run)))]
 
 
 def _line(together: tuple[Recommendation, ...]) -> str:
