@@ -12,7 +12,7 @@ _KEYS = ("clock", "cache", "protocol", "launch")
 _WORDS = {
     WALL_CLOCK: ("wall clock", "what a Python caller waits for"),
     ("clock", "device"): ("device time", "what the device works, launch gaps left out"),
-    ("cache", "cold"): ("cold cache", "no call finds its tensors in a cache"),
+    ("cache", "cold"): ("cold cache", "no call finds its inputs in a cache"),
     ("protocol", "fresh"): (PROTOCOLS["fresh"], ""),
     ("protocol", "retained"): (PROTOCOLS["retained"], "one graph, whose backward is called again and again"),
     ("protocol", "accumulating"): (PROTOCOLS["accumulating"], "into a .grad that is already there"),
@@ -68,7 +68,7 @@ def explained(labels: Labels) -> str:
     """Return each label with its meaning.
 
     >>> explained((("cache", "cold"), ("launch", "graph")))
-    'cold cache (no call finds its tensors in a cache), CUDA graph (replayed, not launched from Python)'
+    'cold cache (no call finds its inputs in a cache), CUDA graph (replayed, not launched from Python)'
     """
     told = [(words((label,)), explanation((label,))) for label in labels]
     return ", ".join(f"{name} ({meaning})" if meaning else name for name, meaning in told)

@@ -203,7 +203,7 @@ def test_what_could_not_run_in_one_way_of_timing_says_in_which(parent: Path) -> 
 def test_the_only_way_that_was_timed_stands_open_however_odd(parent: Path) -> None:
     records = [labelled("cpu", clock="wall", cache="cold", protocol="fresh")]
     html = write_report(write_run(parent, records, [])).read_text(encoding="utf-8")
-    assert "<h4>cpu · float32 · cold cache: no call finds its tensors in a cache</h4>" in html
+    assert "<h4>cpu · float32 · cold cache: no call finds its inputs in a cache</h4>" in html
     assert "Timed in other ways" not in html
 
 
@@ -228,7 +228,7 @@ def test_where_nothing_was_timed_as_usual_the_advice_says_how_it_was(parent: Pat
     shown = read(write_report(folder).read_text(encoding="utf-8")).sections["summary"]
     assert "No times were recorded" not in shown
     assert f"{device} · float32 · cold cache" in shown
-    assert "for another way: cold cache (no call finds its tensors in a cache)." in shown
+    assert "for another way: cold cache (no call finds its inputs in a cache)." in shown
     lines = summary_lines(folder)
     for purpose in ("training", "inference"):
         assert any(line.startswith(f"relu, {purpose} ({device} · float32 · cold cache") for line in lines)
