@@ -44,7 +44,8 @@ def copy_pass(moved_bytes: int, device: str, *, cold: bool = False) -> Pass:
     """
     elements = max(1, moved_bytes // (2 * FLOAT_BYTES))
     pairs = max(1, min(MOST_COPIES, BATCH_BYTES // max(1, moved_bytes))) if cold else 1
-    operands = [(torch.empty(elements, device=device), _random(device, elements)) for _ in range(pairs)]
+    drawn = _random(device, elements)
+    operands = [(torch.empty_like(drawn), drawn.clone()) for _ in range(pairs)]
     return _in_rotation(_copy_into, operands) if cold else _repeating(_copy_into, operands[0])
 
 
