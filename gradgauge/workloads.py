@@ -19,7 +19,7 @@ from gradgauge.passes import BATCH_BYTES, Pass, Subject, pass_of
 
 CONTROL_ELEMENTS = {"cpu": 2**18}
 CONTROL_ELEMENTS_ON_ACCELERATOR = 2**24
-MOST_COPIES = 1_000
+MOST_COPIES = 256
 MOST_DRAWN = 2**20
 FLOAT_BYTES = 4
 
