@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
 
 from gradgauge.catalog import Catalog, builtin_folder, load
 from gradgauge.runs import RunFolder
+
+# A shell that starts this in the background has it ignore Ctrl-C; the tests that send it, and
+# what they start, must not.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
