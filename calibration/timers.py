@@ -23,9 +23,8 @@ from gradgauge.cases import Case
 from gradgauge.catalog import FunctionEntry, builtin_folder, load
 from gradgauge.devices import available_devices
 from gradgauge.inputs import as_leaf, cotangents, generator_for, random_inputs
-from gradgauge.passes import Subject
+from gradgauge.passes import WARM_UP_CALLS, Subject
 from gradgauge.rounds import Samples
-from gradgauge.runners import WARM_UP_CALLS
 from gradgauge.sampling import FEWEST_ROUNDS, measure_block
 from gradgauge.timing import TimingProtocol
 

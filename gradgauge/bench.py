@@ -174,7 +174,7 @@ SPENT = {
     "warm_up_s": "warm-up and compilation",
     "calibration_s": "calibration",
 }
-"""What the fields of `sampling.Spent` are called in run.json."""
+"""What the fields of `rounds.Spent` are called in run.json."""
 
 
 def _where_time_went(progress: Progress) -> dict[str, dict[str, float]]:

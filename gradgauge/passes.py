@@ -25,6 +25,9 @@ BATCH_BYTES = 256 * 2**20
 
 MOST_ITERATIONS = 10_000
 
+WARM_UP_CALLS = 3
+"""How often a pass is called before anything is timed or captured."""
+
 Inputs = tuple[Tensor, ...]
 
 

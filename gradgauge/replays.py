@@ -9,9 +9,7 @@ import torch
 
 from gradgauge.attempts import Unsupported
 from gradgauge.loading import first_line
-from gradgauge.passes import Pass, Subject, pass_of
-
-WARM_UP_CALLS = 3
+from gradgauge.passes import WARM_UP_CALLS, Pass, Subject, pass_of
 
 
 def replayed(subject: Subject) -> Pass:

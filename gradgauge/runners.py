@@ -13,13 +13,11 @@ from gradgauge.calling import outputs_of
 from gradgauge.cases import Case
 from gradgauge.clocks import Clock
 from gradgauge.compilation import NO_GRAPH, Compiled, Watch, eager_backward
-from gradgauge.passes import Pass, Subject, pass_of
+from gradgauge.passes import WARM_UP_CALLS, Pass, Subject, pass_of
 from gradgauge.records import Verdict
 from gradgauge.replays import replayed
 from gradgauge.rounds import Samples, remarks
 from gradgauge.timing import TimingProtocol
-
-WARM_UP_CALLS = 3
 
 Key = Hashable
 """What a block knows a runner by: `Subject.key`, or whatever its caller calls a companion."""

@@ -363,7 +363,10 @@ def test_an_output_without_a_gradient_is_left_out_of_the_backward(protocol: str)
         (torch.ones(3), torch.ones(3, dtype=torch.int64)),
         TimingProtocol(backward=protocol),
     )
+    gradients: list[float] = []
+    x.register_post_accumulate_grad_hook(lambda leaf: gradients.append(leaf.grad[0].item()))  # type: ignore[no-untyped-call]
     run(subject, 2)
+    assert gradients == ([2.0, 4.0] if protocol == "accumulating" else [2.0, 2.0])
 
 
 def test_a_round_prepares_no_more_copies_than_it_uses() -> None:

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from gradgauge.attempts import Failure, Unsupported, attempt
-from gradgauge.passes import Subject
+from gradgauge.passes import WARM_UP_CALLS, Subject
 from gradgauge.records import Verdict
-from gradgauge.replays import WARM_UP_CALLS, replayed
+from gradgauge.replays import replayed
 from gradgauge.timing import TimingProtocol
 from tests.fakes import a_case
 

@@ -16,10 +16,9 @@ from gradgauge.attempts import Failure
 from gradgauge.cases import Case
 from gradgauge.clocks import Reading, WallClock
 from gradgauge.compilation import compile_call, forget_compiled
-from gradgauge.passes import Pass, Subject
+from gradgauge.passes import WARM_UP_CALLS, Pass, Subject
 from gradgauge.records import Verdict
 from gradgauge.rounds import WAITS_FOR_DEVICE, Samples
-from gradgauge.runners import WARM_UP_CALLS
 from gradgauge.sampling import (
     FEWEST_PRECISE_ROUNDS,
     FEWEST_ROUNDS,
