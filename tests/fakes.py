@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -203,3 +204,20 @@ def read_json(file: Path) -> Any:
         raise ValueError(f"{file} holds {constant}")
 
     return json.loads(file.read_text(encoding="utf-8"), parse_constant=refuse)
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs; one that has ended and that nobody waited for does not."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
+
+
+def is_gone_soon(pid: int) -> bool:
+    """Whether a process ends within ten seconds."""
+    until = time.monotonic() + 10.0
+    while alive(pid) and time.monotonic() < until:
+        time.sleep(0.05)
+    return not alive(pid)

@@ -2,14 +2,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from gradgauge import lifeline
-from tests.fakes import environment
-from tests.test_supervisor import alive
+from tests.fakes import alive, environment, is_gone_soon
 
 PARENT = """
 import subprocess, sys, time
@@ -37,11 +35,7 @@ def test_a_process_whose_parent_is_killed_goes_with_it() -> None:
     parent.kill()
     parent.wait()
     parent.stdout.close()
-    for _ in range(200):
-        if not alive(child):
-            break
-        time.sleep(0.05)
-    assert not alive(child)
+    assert is_gone_soon(child)
 
 
 def test_where_the_kernel_is_another_nothing_is_asked_of_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,7 +20,7 @@ from gradgauge.journal import Journal, Pulse
 from gradgauge.runs import RunFolder
 from gradgauge.steps import CaseStep, LoadStep
 from gradgauge.supervisor import POLL_S, Progress, Refused, WorkerLost, supervise
-from tests.fakes import a_case, a_job, read_json
+from tests.fakes import a_case, a_job, is_gone_soon, read_json
 
 WHERE, NATIVE = a_case(implementation="where"), a_case(implementation="native")
 Act = Callable[["World"], int | None]
@@ -350,20 +350,8 @@ def test_killing_a_worker_takes_along_what_it_started() -> None:
     supervisor._kill(worker)
     worker.stdout.close()
     assert worker.returncode == -signal.SIGKILL
-    for _ in range(100):  # init reaps it in its own time
-        if not alive(child):
-            break
-        time.sleep(0.05)
-    assert not alive(child)
+    assert is_gone_soon(child)  # init reaps it in its own time
     supervisor._kill(worker)  # a second time does no harm
-
-
-def alive(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
-    except FileNotFoundError:
-        return False
-    return state != "Z"
 
 
 def test_the_job_of_a_worker_is_json(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ import pytest
 from calibration.bursts import burn, bursts
 from calibration.figures import Problem
 from calibration.running import child_environment
-from tests.test_supervisor import alive
+from tests.fakes import is_gone_soon
 
 PARENT = """
 import time
@@ -76,8 +76,4 @@ def test_the_load_dies_with_a_parent_that_is_killed() -> None:
     parent.kill()
     parent.wait()
     parent.stdout.close()
-    for _ in range(200):
-        if not alive(child):
-            break
-        time.sleep(0.05)
-    assert not alive(child)
+    assert is_gone_soon(child)
