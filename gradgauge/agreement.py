@@ -1,4 +1,4 @@
-"""Does an implementation agree with the oracle? Values and gradients, on random inputs and on edges."""
+"""Does an implementation agree with the oracle? Its values and gradients, compared element by element."""
 
 from __future__ import annotations
 
@@ -9,149 +9,223 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from gradgauge.attempts import Wrong
-from gradgauge.calling import Call, gradients_of, outputs_of
+from gradgauge.atlas import KINDS, joints
+from gradgauge.calling import Call
 from gradgauge.cases import Case
 from gradgauge.catalog import FunctionEntry
-from gradgauge.inputs import as_leaf, edge_inputs, generator_for, lay_out, random_inputs
-from gradgauge.oracle import Truth, tell_truth
+from gradgauge.diagnosis import diagnose
+from gradgauge.oracle import Truth
+from gradgauge.rounding import Budgets
+from gradgauge.situations import Situation
+from gradgauge.trials import Trial
 from gradgauge.ulps import count_ulps
 
 TAIL = 2.0**-10
 """A gradient smaller than this share of its scale lies in the tail."""
 
 
-class WrongStructure(Wrong):
-    """Outputs of the wrong number, shape, dtype or device; the message says which and what was right."""
-
-
-class WroteIntoInput(Wrong):
-    """An input or a grad_output that holds other numbers after the call than before."""
-
-
 @dataclass
 class Comparison:
-    """What the elements of one output, or of one input's gradient, came to. ulp figures are maxima.
+    """What the elements of one output, or of one input's gradient, came to.
 
-    elements: how many were compared; nonfinite: how many differ from the oracle in finiteness; worst: the readable
-    place of the largest error. NaN errors count as infinite.
+    elements: how many were compared. budget: the largest error, in ulps, that roundings excuse. max_ulp, p999_ulp
+    (99.9 % of the elements err by no more), tail_ulp: errors in ulps; NaN errors count as infinite. max_abs, max_rel:
+    the largest absolute error, and relative to what is right. nonfinite: how many differ from the oracle in
+    finiteness; zero_signs: how many are zeros of the other sign. worst, worst_nonfinite: the readable place and nature
+    of the largest error. dots: Σ got·right, Σ got², Σ right².
     """
 
     elements: int = 0
+    budget: float = 0.5
     max_ulp: float = 0.0
+    p999_ulp: float = 0.0
+    max_abs: float = 0.0
+    max_rel: float = 0.0
     nonfinite: int = 0
+    zero_signs: int = 0
     tail_ulp: float | None = None
     worst: str = ""
     worst_nonfinite: str = ""
+    dots: tuple[float, float, float] = (0.0, 0.0, 0.0)
+
+    @property
+    def cosine(self) -> float | None:
+        """Return the cosine similarity of what was computed and what is right; None where one of them is zero."""
+        product, ours, theirs = self.dots
+        return product / math.sqrt(ours * theirs) if ours > 0 and theirs > 0 else None
+
+    @property
+    def is_within_budget(self) -> bool:
+        """Whether roundings excuse every error."""
+        return self.max_ulp <= self.budget
 
     def merge(self, other: Comparison) -> None:
-        """Take in another evaluation of the same tensor."""
+        """Take in another evaluation of the same tensor; of two budgets the one nearest to being broken counts."""
+        if not other.elements:
+            return
+        if not self.elements or other.max_ulp / other.budget > self.max_ulp / self.budget:
+            self.max_ulp, self.budget, self.worst = other.max_ulp, other.budget, other.worst
         self.elements += other.elements
         self.nonfinite += other.nonfinite
+        self.zero_signs += other.zero_signs
         self.worst_nonfinite = self.worst_nonfinite or other.worst_nonfinite
-        if other.max_ulp > self.max_ulp:
-            self.max_ulp, self.worst = other.max_ulp, other.worst
+        self.p999_ulp = max(self.p999_ulp, other.p999_ulp)
+        self.max_abs = max(self.max_abs, other.max_abs)
+        self.max_rel = max(self.max_rel, other.max_rel)
         tails = [tail for tail in (self.tail_ulp, other.tail_ulp) if tail is not None]
         self.tail_ulp = max(tails, default=None)
+        product, ours, theirs = (mine + yours for mine, yours in zip(self.dots, other.dots, strict=True))
+        self.dots = (product, ours, theirs)
+
+
+Parts = dict[str, Comparison]
+"""Kind of input → what its elements came to."""
 
 
 @dataclass
 class Agreement:
-    """One implementation's comparisons: an entry for each output and each input, and its slope at each kink point."""
+    """One implementation in one situation.
 
-    values: list[Comparison]
-    gradients: list[Comparison]
+    values, gradients: for each output and each input, by kind. kink_slopes: the slope found at each kink.
+    overwritten: which of the caller's tensors it wrote into. mended: gradients that autograd had to make fit, in words.
+    needless: how many gradients it computed that nobody had asked for.
+    """
+
+    values: list[Parts]
+    gradients: list[Parts]
     kink_slopes: dict[str, float] = field(default_factory=dict)
+    overwritten: list[str] = field(default_factory=list)
+    mended: list[str] = field(default_factory=list)
+    needless: int = 0
 
 
-def truths_for(case: Case, entry: FunctionEntry, seed: int) -> list[Truth]:
-    """Return the inputs that the case's block is judged on: random elements and every edge.
-
-    Edges share a tensor with random elements where that is sound, so that compiled code meets one shape; where an
-    edge's NaN would spread (a reduction, a product of matrices), random elements get a tensor of their own.
-    """
-    random = tuple(lay_out(tensor, case.layout).contiguous() for tensor in random_inputs(case, entry, seed))
-    generator = generator_for(case, seed, "cotangents")
-    edges = edge_inputs(case, entry, random)
-    if len(edges) == 1:
-        together = tell_truth(entry, edges[0][0], generator, leading_edges=edges[0][1])
-        if not together.is_contaminated:
-            return [together]
-    return [tell_truth(entry, random, generator)] + [
-        tell_truth(entry, inputs, generator, leading_edges=count) for inputs, count in edges
-    ]
-
-
-def run_on(case: Case, call: Call, truth: Truth) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...], tuple[Tensor, ...]]:
-    """Return values and gradients of the call on fresh copies of the truth's tensors, and the inputs it was given."""
-    inputs = tuple(as_leaf(tensor, case) for tensor in truth.inputs)
-    values = outputs_of(call(*inputs))
-    _check_structure(values, truth, inputs[0])
-    grad_outputs = tuple(grad.to(case.device, copy=True) for grad in truth.grad_outputs)
-    gradients = gradients_of(values, inputs, grad_outputs)
-    for what, tensors, before in (("input", inputs, truth.inputs), ("grad_output", grad_outputs, truth.grad_outputs)):
-        for index, (tensor, given) in enumerate(zip(tensors, before, strict=True)):
-            now = tensor.detach().cpu()
-            if not ((now == given) | (now.isnan() & given.isnan())).all():
-                raise WroteIntoInput(f"writes into its {what} {index}, which belongs to the caller")
-    return values, gradients, inputs
-
-
-def gradient_budgets(entry: FunctionEntry, truth: Truth) -> list[float]:
-    """Return the error budget, in ulps, of each input's gradient.
-
-    A gradient that sums n elements, as a broadcast input's does, may err by √n roundings of the accumulator (float32
-    for the half dtypes) besides. Source: Higham and Mary (2019), "A new approach to probabilistic rounding error
-    analysis": n roundings in whatever order add up like √n.
-    """
-    dtype = truth.inputs[0].dtype
-    accumulator = torch.float64 if dtype == torch.float64 else torch.float32
-    coarseness = torch.finfo(accumulator).eps / torch.finfo(dtype).eps
-    largest = max(value.numel() for value in truth.values)
-    terms = [largest // max(1, tensor.numel()) for tensor in truth.inputs]
-    budget = entry.function.gradient_budget_ulp
-    return [budget + (math.sqrt(count) * coarseness if count > 1 else 0.0) for count in terms]
-
-
-def _check_structure(values: Sequence[Tensor], truth: Truth, like: Tensor) -> None:
-    if len(values) != len(truth.values):
-        raise WrongStructure(f"{len(values)} outputs, the reference has {len(truth.values)}")
-    for index, (value, right) in enumerate(zip(values, truth.values, strict=True)):
-        for what, got, wanted in (
-            ("shape", tuple(value.shape), tuple(right.shape)),
-            ("dtype", value.dtype, like.dtype),
-            ("device", value.device, like.device),
-        ):
-            if got != wanted:
-                raise WrongStructure(f"output {index} has {what} {got}, the reference has {wanted}")
-
-
-def judge(case: Case, entry: FunctionEntry, call: Call, truths: Sequence[Truth]) -> Agreement:
-    """Return how the call's values and gradients compare with the truths, all of them taken together."""
-    agreement = Agreement([Comparison() for _ in truths[0].values], [Comparison() for _ in truths[0].inputs])
-    for truth in truths:
-        values, gradients, _ = run_on(case, call, truth)
-        for comparison, value, right in zip(agreement.values, values, truth.values, strict=True):
-            comparison.merge(_compare_values(value, right, truth))
-        for index, (comparison, gradient) in enumerate(zip(agreement.gradients, gradients, strict=True)):
-            comparison.merge(_compare_gradients(gradient, truth, index))
-        for name, slope in _kink_slopes(entry, truth, gradients).items():
+def judge(case: Case, entry: FunctionEntry, call: Call, situation: Situation, budgets: Budgets) -> Agreement:
+    """Return how the call's values and gradients compare with the situation's truths, all of them taken together."""
+    truths = [truth for truth, _ in situation.trials]
+    agreement = Agreement([{} for _ in budgets.values], [{} for _ in budgets.gradients])
+    for truth, trial in zip(truths, _trials(case, call, situation), strict=True):
+        agreement.overwritten += [each for each in trial.overwritten if each not in agreement.overwritten]
+        agreement.mended += [each for each in trial.returned.mended if each not in agreement.mended]
+        agreement.needless += trial.returned.needless
+        if situation.has_values:
+            for index, (parts, value) in enumerate(zip(agreement.values, trial.values, strict=True)):
+                found = compare_values(value, truth, index)
+                _merge(parts, found.by_kind(situation.kind, entry, budgets.values[index]))
+        own = budgets.for_gradients(truth)
+        for index, (parts, gradient) in enumerate(zip(agreement.gradients, trial.gradients, strict=True)):
+            if gradient is not None:
+                found = compare_gradients(gradient, truth, index)
+                _merge(parts, found.by_kind(situation.kind, entry, own[index]))
+        for name, slope in _kink_slopes(entry, truth, trial.gradients).items():
             agreement.kink_slopes.setdefault(name, slope)
     return agreement
 
 
-def _compare_values(value: Tensor, right: Tensor, truth: Truth) -> Comparison:
-    got = value.detach().cpu().double()
-    dtype = value.dtype
+def _trials(case: Case, call: Call, situation: Situation) -> list[Trial]:
+    if situation.is_interleaved:
+        under_way = [Trial(case, call, truth, way) for truth, way in situation.trials]
+        return [trial.finish() for trial in under_way]
+    return [Trial(case, call, truth, way).finish() for truth, way in situation.trials]
+
+
+def _merge(parts: Parts, found: Parts) -> None:
+    for kind, comparison in found.items():
+        if kind in parts:
+            parts[kind].merge(comparison)
+        else:
+            parts[kind] = comparison
+
+
+@dataclass(frozen=True)
+class Elementwise:
+    """An output or a gradient beside what is right, element by element, in float64 on the CPU.
+
+    error: beyond the nearest right value, NaN or infinite where either is. ulps: 0 where one of the two is not finite.
+    differs: finiteness is not the oracle's. compared: judged at all. tail_ulps: in ulps at what is right itself, NaN
+    outside the tail. whatever_sign: the sign of a zero is not looked at.
+    """
+
+    truth: Truth
+    got: Tensor
+    right: Tensor
+    error: Tensor
+    ulps: Tensor
+    differs: Tensor
+    both: Tensor
+    compared: Tensor
+    tail_ulps: Tensor | None = None
+    is_gradient: bool = False
+
+    def by_kind(self, kind: str, entry: FunctionEntry, budget: float) -> Parts:
+        """Return what the elements came to under one kind; where that is empty, under the kind of each element."""
+        if kind:
+            return {kind: self._summarize(self.compared, entry, budget)}
+        kinds = self.truth.kinds
+        if kinds is None:
+            return {KINDS[0]: self._summarize(self.compared, entry, budget)}
+        if not self.truth.is_elementwise or kinds.shape != self.got.shape:
+            return {"edges": self._summarize(self.compared, entry, budget)}
+        marked = {KINDS[code]: self.compared & (kinds == code) for code in range(len(KINDS)) if (kinds == code).any()}
+        return {each: self._summarize(mask, entry, budget) for each, mask in marked.items()}
+
+    def _summarize(self, mask: Tensor, entry: FunctionEntry, budget: float) -> Comparison:
+        count = int(mask.sum())
+        if not count:
+            return Comparison(budget=budget)
+        ulps, both, differs = self.ulps[mask], self.both[mask], self.differs[mask]
+        got, right, error = self.got[mask], self.right[mask], self.error[mask]
+        # A NaN among the ulps must lose.
+        ulps = ulps.nan_to_num(nan=math.inf)
+        largest, lost = float(ulps.max()), int(differs.sum())
+        found = Comparison(
+            elements=count,
+            budget=budget,
+            max_ulp=largest,
+            p999_ulp=float(ulps.kthvalue(max(1, math.ceil(0.999 * count))).values),
+            nonfinite=lost,
+            worst=self._describe(mask, int(ulps.argmax()), ulps, entry, budget) if largest > 0 else "",
+            worst_nonfinite=self._describe(mask, int(differs.int().argmax()), None, entry, budget) if lost else "",
+        )
+        if not self.is_gradient:
+            zeros = (got == 0) & (right == 0)
+            found.zero_signs = int((zeros & (got.signbit() != right.signbit())).sum())
+        if both.any():
+            got, right, error = got[both], right[both], error[both].abs()
+            found.max_abs = float(error.max())
+            found.max_rel = float(torch.where(error == 0, 0.0, error / right.abs()).max())
+            scale = max(1.0, float(got.abs().max()), float(right.abs().max()))  # squares would overflow
+            found.dots = tuple(float((a / scale) @ (b / scale)) for a, b in ((got, right), (got, got), (right, right)))  # type: ignore[assignment]
+        if self.tail_ulps is not None:
+            tail = self.tail_ulps[mask]
+            tail = tail[~tail.isnan()]
+            found.tail_ulp = float(tail.max()) if len(tail) else None
+        return found
+
+    def _describe(self, mask: Tensor, place: int, ulps: Tensor | None, entry: FunctionEntry, budget: float) -> str:
+        got, right = self.got[mask], self.right[mask]
+        wrong, true = float(got[place]), float(right[place])
+        if not all(tensor.shape == self.got.shape for tensor in self.truth.inputs):
+            return f"at flat index {int(mask.reshape(-1).nonzero()[place])}: {wrong:.6g} where {true:.6g} is right"
+        inputs = [tensor.double()[mask] for tensor in self.truth.inputs]
+        # Nine digits tell a float32 from its neighbours.
+        given = ", ".join(f"{float(tensor[place]):.9g}" for tensor in inputs)
+        bad = ~(ulps <= budget) if ulps is not None else self.differs[mask]
+        nature = diagnose(inputs[0], got, right, bad, joints(entry.function)) if len(inputs) == 1 and bad.any() else ""
+        return f"{nature}{'; ' if nature else ''}at ({given}): {wrong:.6g} where {true:.6g} is right"
+
+
+def compare_values(value: Tensor, truth: Truth, index: int) -> Elementwise:
+    """Return an output beside the oracle's; errors in ulps at the true value."""
+    got, right = value.detach().cpu().double(), truth.values[index]
     everywhere = torch.ones_like(right, dtype=torch.bool)
-    differs, both = _finiteness(got, right, right, everywhere, dtype)
-    ulps = torch.where(both, count_ulps(got - right, right, dtype), 0.0)
-    return _summarize(ulps, differs, everywhere, got, right, truth)
+    differs, both = _finiteness(got, right, right, everywhere, value.dtype)
+    ulps = torch.where(both, count_ulps(got - right, right, value.dtype), 0.0)
+    return Elementwise(truth, got, right, got - right, ulps, differs, both, everywhere)
 
 
-def _compare_gradients(gradient: Tensor, truth: Truth, index: int) -> Comparison:
-    got = gradient.detach().cpu().double()
-    dtype = gradient.dtype
+def compare_gradients(gradient: Tensor, truth: Truth, index: int) -> Elementwise:
+    """Return an input's gradient beside the oracle's; errors in ulps at the gradient's scale, tails at its own size."""
+    got, dtype = gradient.detach().cpu().double(), gradient.dtype
     right, low, high = truth.gradients[index], truth.lowest[index], truth.highest[index]
     compared = truth.compared[index]
     differs, both = _finiteness(got, low, high, compared, dtype)
@@ -159,11 +233,9 @@ def _compare_gradients(gradient: Tensor, truth: Truth, index: int) -> Comparison
     slopes = truth.slopes_scale[index]
     scale = torch.where(slopes.isfinite(), torch.maximum(right.abs(), slopes), right.abs())
     ulps = torch.where(both, count_ulps(error, scale, dtype), 0.0)
-    comparison = _summarize(ulps, differs, compared, got, right, truth)
     tail = both & (right != 0) & (right.abs() < TAIL * scale)
-    if tail.any():
-        comparison.tail_ulp = float(count_ulps(error, right, dtype)[tail].max())
-    return comparison
+    tails = torch.where(tail, count_ulps(error, right, dtype), math.nan)
+    return Elementwise(truth, got, right, error, ulps, differs, both, compared, tails, is_gradient=True)
 
 
 def _finiteness(got: Tensor, low: Tensor, high: Tensor, compared: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
@@ -178,41 +250,17 @@ def _finiteness(got: Tensor, low: Tensor, high: Tensor, compared: Tensor, dtype:
     return ~alike & compared, both & compared
 
 
-def _summarize(ulps: Tensor, differs: Tensor, compared: Tensor, got: Tensor, right: Tensor, truth: Truth) -> Comparison:
-    count = int(compared.sum())
-    if not count:
-        return Comparison()
-    # A NaN among the ulps must lose, and max() of a tensor with NaN is NaN: so it does.
-    flat = ulps.reshape(-1)
-    largest = float(flat.max())
-    place = int(flat.nan_to_num(nan=math.inf).argmax())
-    lost = int(differs.sum())
-    return Comparison(
-        elements=count,
-        max_ulp=math.inf if math.isnan(largest) else largest,
-        nonfinite=lost,
-        worst=_describe(place, got, right, truth) if not largest <= 0 else "",
-        worst_nonfinite=_describe(int(differs.reshape(-1).int().argmax()), got, right, truth) if lost else "",
-    )
-
-
-def _describe(place: int, got: Tensor, right: Tensor, truth: Truth) -> str:
-    wrong, true = float(got.reshape(-1)[place]), float(right.reshape(-1)[place])
-    if all(tensor.shape == got.shape for tensor in truth.inputs):
-        given = ", ".join(f"{float(tensor.reshape(-1)[place]):.6g}" for tensor in truth.inputs)
-        return f"at ({given}): {wrong:.6g} where {true:.6g} is right"
-    return f"at flat index {place}: {wrong:.6g} where {true:.6g} is right"
-
-
-def _kink_slopes(entry: FunctionEntry, truth: Truth, gradients: Sequence[Tensor]) -> dict[str, float]:
-    slopes = {}
+def _kink_slopes(entry: FunctionEntry, truth: Truth, gradients: Sequence[Tensor | None]) -> dict[str, float]:
+    slopes: dict[str, float] = {}
+    gradient = gradients[0]
+    if gradient is None or gradient.shape != truth.inputs[0].shape:
+        return slopes
     for kink in entry.function.kinks:
-        if kink.point is None or gradients[0].shape != truth.inputs[0].shape:
+        if kink.point is None:
             continue
         at = (truth.inputs[0].reshape(-1).double() == kink.point).nonzero().reshape(-1)
         at = at[truth.grad_outputs[0].reshape(-1)[at] != 0]
         if len(at):
-            place = at[0]
-            gradient = gradients[0].detach().cpu().double().reshape(-1)[place]
-            slopes[kink.name] = float(gradient / truth.grad_outputs[0].double().reshape(-1)[place])
+            slope = gradient.detach().cpu().double().reshape(-1)[at[0]]
+            slopes[kink.name] = float(slope / truth.grad_outputs[0].double().reshape(-1)[at[0]])
     return slopes

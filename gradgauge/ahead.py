@@ -50,10 +50,11 @@ def compile_ahead(job: Job, cases: Sequence[Case]) -> None:
     """Run value, gradient and inference of each case once; what raises is for the worker to report."""
     import torch
 
-    from gradgauge.agreement import run_on, truths_for
     from gradgauge.attempts import attempt
     from gradgauge.compilation import compile_call, forget_compiled
     from gradgauge.session import Session
+    from gradgauge.situations import main_situation
+    from gradgauge.trials import Trial
 
     session = Session(job)
     if job.threads:
@@ -62,10 +63,10 @@ def compile_ahead(job: Job, cases: Sequence[Case]) -> None:
     def once(case: Case) -> None:
         entry = session.entry(case)
         call = compile_call(entry.implementations[case.implementation].implementation.call)
-        for truth in truths_for(case, entry, job.seed):
-            _, _, inputs = run_on(case, call, truth)
+        for truth, way in main_situation(case, entry, job.seed).trials:
+            trial = Trial(case, call, truth, way).finish()
             with torch.inference_mode():
-                call(*inputs)
+                call(*trial.inputs)
 
     for case in cases:
         attempt("compiling ahead", partial(once, case))

@@ -115,6 +115,13 @@ class Gauge:
         """Return what `build` returned the first time that this block asked for `name`."""
         return self._memory.once(self.suite, self.case, name, build)
 
+    def once_per_run(self, name: str, build: Callable[[], T]) -> T:
+        """Return what `build` returned the first time that anybody asked for `name` in this process."""
+        if name not in self.session.kept:
+            self.session.kept[name] = build()
+        value: T = self.session.kept[name]
+        return value
+
     def step(self, doing: str, case: Case | None = None) -> None:
         """Tell which case is in hand from now on; a death or a timeout is charged to it."""
         self.session.step(self.suite, case or self.case, doing)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from gradgauge.atlas import KINDS, Place, places
 from gradgauge.cases import Case, Shape, parse_shapes
 from gradgauge.catalog import FunctionEntry
 from gradgauge.model import Function
@@ -72,53 +74,79 @@ def _draw_pieces(breakpoints: Sequence[float], shape: Shape, generator: torch.Ge
     return drawn
 
 
-def edge_values(function: Function, dtype: torch.dtype) -> Tensor:
-    """Return the values that every input is tried at, distinct up to the sign of zero, in the given dtype."""
+def place_values(found: Sequence[Place], dtype: torch.dtype) -> Tensor:
+    """Return what each place comes to in the given floating dtype, one element each."""
     info = torch.finfo(dtype)
-    subnormal = info.smallest_normal * info.eps
-    always = [0.0, -0.0, subnormal, -subnormal, 1.0, -1.0, 1e4, -1e4, info.max, info.min]
-    always += [float("inf"), float("-inf"), float("nan")]
-    joints = torch.tensor([*function.breakpoints, *(kink.point for kink in function.kinks if kink.point is not None)])
-    joints = torch.unique(joints.to(dtype))
-    upward, downward = torch.tensor(float("inf"), dtype=dtype), torch.tensor(float("-inf"), dtype=dtype)
-    near = (joints, torch.nextafter(joints, upward), torch.nextafter(joints, downward))
-    given = torch.tensor([*always, *function.edges], dtype=torch.float64).to(dtype)
+    sizes = {"": 1.0, "largest": info.max, "smallest": info.smallest_normal * info.eps}
+    values = torch.tensor([place.value * sizes[place.unit] for place in found], dtype=torch.float64).to(dtype)
+    steps = torch.tensor([place.steps for place in found])
+    for step in range(1, int(steps.abs().max()) + 1 if len(found) else 0):
+        toward = torch.where(steps > 0, float("inf"), float("-inf")).to(dtype)
+        values = torch.where(steps.abs() >= step, torch.nextafter(values, toward), values)
+    return values
+
+
+@dataclass(frozen=True)
+class Edges:
+    """Every distinct value that an input is tried at, and the index in `KINDS` of what it is; both of one length."""
+
+    values: Tensor
+    kinds: Tensor
+
+
+def edges_of(function: Function, dtype: torch.dtype) -> Edges:
+    """Return the function's places as values, distinct up to the sign of zero; what is a kink is that first."""
+    found = sorted(places(function), key=lambda place: KINDS.index(place.kind))
+    values = place_values(found, dtype)
     # Compared as bits: -0.0 and 0.0 are two edges, NaN is one.
-    bits = torch.cat([given, *near]).to(torch.float64).view(torch.int64)
-    distinct: Tensor = torch.unique(bits).view(torch.float64).to(dtype)
-    return distinct
+    first: dict[int, int] = {}
+    for index, bits in enumerate(values.to(torch.float64).view(torch.int64).tolist()):
+        first.setdefault(bits, index)
+    kept = torch.tensor(sorted(first.values()))
+    kinds = torch.tensor([KINDS.index(place.kind) for place in found], dtype=torch.int8)
+    kinds[~values.isfinite()] = KINDS.index("nonfinite")  # an edge that a narrow dtype cannot hold is infinite
+    return Edges(values[kept], kinds[kept])
 
 
-def edge_inputs(case: Case, entry: FunctionEntry, background: Sequence[Tensor]) -> list[tuple[tuple[Tensor, ...], int]]:
-    """Return input tuples that together hold every combination of edges, and how many leading elements are edges.
+def edge_inputs(
+    case: Case, entry: FunctionEntry, background: Sequence[Tensor]
+) -> list[tuple[tuple[Tensor, ...], Tensor]]:
+    """Return input tuples that together hold every combination of edges, each with the kinds of its elements.
 
-    The other elements are those of `background`. One tuple suffices where the tensors are large enough.
+    kinds: int8, of the first input's shape, indices in `KINDS`; the elements that are no edges are those of
+    `background`. One tuple suffices where the tensors are large enough.
     """
-    values = edge_values(entry.function, torch_dtype(case.dtype, case.function))
+    edges = edges_of(entry.function, torch_dtype(case.dtype, case.function))
     inputs = len(background)
     if inputs == 1:
-        combinations = values.reshape(-1, 1)
+        combinations, kinds = edges.values.reshape(-1, 1), edges.kinds
     else:
-        combinations = torch.cartesian_prod(*[values] * inputs)
-        combinations = combinations[:: max(1, -(-len(combinations) // MOST_EDGES))]
+        combinations = torch.cartesian_prod(*[edges.values] * inputs)
+        kinds = torch.cartesian_prod(*[edges.kinds] * inputs).amax(dim=1)
+        step = max(1, -(-len(combinations) // MOST_EDGES))
+        combinations, kinds = combinations[::step], kinds[::step]
     if any(tensor.numel() == 0 for tensor in background):
         return []
     # An expanded tensor repeats its first entry: edges anywhere else would be lost.
     expanded = case.layout == "expanded"
     room = min(tensor[:1].numel() if expanded and tensor.dim() else tensor.numel() for tensor in background)
     filled = []
-    for chunk in combinations.split(room):  # type: ignore[no-untyped-call]
+    for chunk, chunk_kinds in zip(combinations.split(room), kinds.split(room), strict=True):  # type: ignore[no-untyped-call]
         tensors = [tensor.clone() for tensor in background]
         for tensor, column in zip(tensors, chunk.unbind(1), strict=True):
             tensor.view(-1)[: len(column)] = column
-        filled.append((tuple(lay_out(tensor, case.layout).contiguous() for tensor in tensors), len(chunk)))
+        marked = torch.zeros(background[0].shape, dtype=torch.int8)
+        marked.view(-1)[: len(chunk_kinds)] = chunk_kinds
+        laid_out = tuple(lay_out(tensor, case.layout).contiguous() for tensor in tensors)
+        filled.append((laid_out, lay_out(marked, case.layout).contiguous()))
     return filled
 
 
 def lay_out(tensor: Tensor, layout: str) -> Tensor:
     """Return a tensor of the same values in that memory layout; unchanged where the layout does not fit its rank.
 
-    `expanded` repeats the first entry along the first dimension (stride 0), and so changes the values.
+    `expanded` repeats the first entry along the first dimension (stride 0), and so changes the values. `sliced` is
+    what the backward of `torch.cat` hands on: a part of a wider tensor.
     """
     if layout == "transposed" and tensor.dim() >= 2:
         return tensor.transpose(-1, -2).contiguous().transpose(-1, -2)
@@ -126,6 +154,9 @@ def lay_out(tensor: Tensor, layout: str) -> Tensor:
         wide = tensor.new_zeros((*tensor.shape[:-1], 2 * tensor.shape[-1]))
         wide[..., ::2] = tensor
         return wide[..., ::2]
+    if layout == "sliced" and tensor.dim() >= 1:
+        wide = torch.cat((torch.zeros_like(tensor), tensor), dim=-1)
+        return wide.narrow(-1, tensor.shape[-1], tensor.shape[-1])
     if layout == "expanded" and tensor.dim() >= 1 and tensor.shape[0] > 0:
         return tensor[:1].clone().expand(tensor.shape)
     if layout == "channels-last" and tensor.dim() == 4:

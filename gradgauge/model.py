@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gradgauge.cases import parse_shapes
 
@@ -69,8 +69,14 @@ class Function:
     kinks: where the gradient is a convention.
     gradient_scale: the largest slope, or a function (inputs, grad_outputs) → for each input a float64 tensor of its
         shape: the magnitude that gradient errors are measured against, besides the true gradient's own.
-    value_budget_ulp, gradient_budget_ulp: the largest error that correctly rounded intermediate steps may add up
-        to; for a gradient that is summed over broadcast elements, the engine adds what the summation may cost.
+    formulations: other ways to write the formula, each inputs → outputs, differentiable; what their correctly rounded
+        steps may cost is excused, as it is for the reference's.
+    value_budget_ulp, gradient_budget_ulp: the largest error that is excused; None derives it from the steps of the
+        reference and of the formulations, on data. For a gradient that is summed over broadcast elements, the engine
+        adds what the summation may cost.
+    exact: the inputs as mpmath numbers → the value, and the tuple of partial derivatives; the float64 reference is then
+        checked against 50 digits. For elementwise functions of one output.
+    either_zero: IEEE arithmetic leaves the sign of a zero value open, as it does for max(−0, 0).
     backward_reads: names of the inputs that the derivative depends on, which a backward cannot do without; None stands
         for all of them.
     shapes: preset → shapes, smallest first; a preset that is not named takes the grid's own.
@@ -87,8 +93,11 @@ class Function:
     edges: tuple[float, ...] = ()
     kinks: tuple[Kink, ...] = ()
     gradient_scale: float | Callable[..., tuple[Tensor, ...]] = 1.0
-    value_budget_ulp: float = 4.0
-    gradient_budget_ulp: float = 4.0
+    formulations: tuple[Callable[..., Tensor | tuple[Tensor, ...]], ...] = ()
+    value_budget_ulp: float | None = None
+    gradient_budget_ulp: float | None = None
+    exact: Callable[..., tuple[Any, tuple[Any, ...]]] | None = None
+    either_zero: bool = False
     backward_reads: tuple[str, ...] | None = None
     shapes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     curve: tuple[float, float] | None = None
@@ -113,6 +122,8 @@ class Function:
                 raise ValueError(f"backward_reads names {name!r}; the inputs are {', '.join(self.inputs)}")
         _check_all("edges", self.edges, (int, float))
         _check_all("kinks", self.kinks, Kink)
+        _check_calls("formulations", self.formulations)
+        _check_calls("exact", () if self.exact is None else (self.exact,))
         _check_numbers("breakpoints", self.breakpoints)
         if self.breakpoints and (len(self.inputs) > 1 or list(self.breakpoints) != sorted(set(self.breakpoints))):
             raise ValueError(f"breakpoints {self.breakpoints} must ascend, and serve functions of one input only")
@@ -130,7 +141,7 @@ class Function:
                 raise ValueError(f"curve {self.curve} is an empty range")
         for name in ("value_budget_ulp", "gradient_budget_ulp"):
             budget = getattr(self, name)
-            if not (isinstance(budget, (int, float)) and math.isfinite(budget) and budget > 0):
+            if budget is not None and not (isinstance(budget, (int, float)) and math.isfinite(budget) and budget > 0):
                 raise ValueError(f"{name} = {budget} must be positive and finite")
 
 
@@ -171,6 +182,12 @@ def _check_all(name: str, values: Iterable[object], kind: type | tuple[type, ...
     for value in values:
         if not isinstance(value, kind):
             raise TypeError(f"{name} holds {value!r}, which is {type(value).__name__}")
+
+
+def _check_calls(name: str, values: Iterable[object]) -> None:
+    for value in values:
+        if not callable(value):
+            raise TypeError(f"{name} holds {value!r}, which cannot be called")
 
 
 def _check_text(name: str, value: object) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -10,7 +10,8 @@ from torch import Tensor
 
 from gradgauge.calling import gradients_of, outputs_of
 from gradgauge.catalog import FunctionEntry
-from gradgauge.inputs import cotangents
+
+Cotangents = Callable[[Sequence[Tensor]], tuple[Tensor, ...]]
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class Truth:
     slopes_scale: for each input the magnitude that its gradient's errors are measured against, at the least.
     lowest, highest: for each input the bounds of a right gradient; equal but at kinks.
     compared: for each input where the gradient is judged at all (not where an input is NaN).
-    leading_edges: how many leading elements of the inputs are edges rather than random.
+    kinds: of each element of the first input, the index in `atlas.KINDS`; None where all are random.
     """
 
     inputs: tuple[Tensor, ...]
@@ -32,29 +33,41 @@ class Truth:
     lowest: tuple[Tensor, ...]
     highest: tuple[Tensor, ...]
     compared: tuple[Tensor, ...]
-    leading_edges: int = 0
+    kinds: Tensor | None = None
 
     @property
     def is_contaminated(self) -> bool:
         """Whether the edges make results non-finite beyond their own elements, as a reduction does."""
-        count = self.inputs[0].numel()
         tensors = (*self.values, *self.gradients)
-        if any(tensor.numel() != count for tensor in (*self.inputs, *tensors)):
+        if not self.is_elementwise:
             return True
-        return not all(tensor.reshape(-1)[self.leading_edges :].isfinite().all() for tensor in tensors)
+        if self.kinds is None:
+            return False
+        random = self.kinds == 0
+        return not all(tensor[random].isfinite().all() for tensor in tensors)
+
+    @property
+    def is_elementwise(self) -> bool:
+        """Whether all tensors have one shape, so that an element of one belongs to that of another."""
+        shape = self.inputs[0].shape
+        return all(tensor.shape == shape for tensor in (*self.inputs, *self.values))
 
 
 def tell_truth(
-    entry: FunctionEntry, inputs: tuple[Tensor, ...], generator: torch.Generator, leading_edges: int = 0
+    entry: FunctionEntry,
+    inputs: tuple[Tensor, ...],
+    cotangents_of: Cotangents,
+    kinds: Tensor | None = None,
 ) -> Truth:
-    """Return the truth for these inputs, drawing the cotangents from the generator.
+    """Return the truth for these inputs.
 
     The inputs, already in the working dtype, are what is upcast: casting float64 inputs down would hide errors.
+    cotangents_of: the outputs, rounded to the working dtype → a grad_output for each.
     """
     leaves = tuple(tensor.double().detach().requires_grad_() for tensor in inputs)
     values = outputs_of(entry.reference.implementation.call(*leaves))
     dtype = inputs[0].dtype
-    grad_outputs = cotangents([value.to(dtype) for value in values], generator)
+    grad_outputs = cotangents_of([value.detach().to(dtype) for value in values])
     upcast = tuple(grad.double() for grad in grad_outputs)
     gradients = gradients_of(values, leaves, upcast)
     plain = tuple(leaf.detach() for leaf in leaves)
@@ -68,7 +81,7 @@ def tell_truth(
         lowest,
         highest,
         tuple(~mask for mask in _nan_masks(plain)),
-        leading_edges,
+        kinds,
     )
 
 

@@ -41,6 +41,7 @@ class Session:
     suites: dict[str, Suite] = field(default_factory=dict)
     ahead: CompileAhead = field(default_factory=CompileAhead)
     budgets: Budgets = field(default_factory=Budgets)
+    kept: dict[str, Any] = field(default_factory=dict)
     fitting: int = 0
     threads: int = field(default_factory=torch.get_num_threads)
     began: float = field(default_factory=time.monotonic)

@@ -1,75 +1,62 @@
-"""Is each implementation right, in value and in gradient, wherever the function has an edge?"""
+"""Is each implementation right, in value and in gradient, wherever the function has an edge and whoever calls it?"""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Iterator
+from functools import partial
 
-from gradgauge.agreement import Comparison, gradient_budgets, judge, truths_for
+from gradgauge.agreement import Agreement, judge
+from gradgauge.atlas import KINDS
 from gradgauge.attempts import Failure, attempt
 from gradgauge.cases import DTYPES, MODES, REFERENCE, Case
 from gradgauge.compilation import NO_GRAPH, Watch
-from gradgauge.curves import curves_of
+from gradgauge.curves import atlas_of, curves_of
+from gradgauge.docket import Cell, Docket
+from gradgauge.exactness import MOST_ULP, compare_with_exact
 from gradgauge.gauge import Gauge
+from gradgauge.gradient_cells import add_cells, file_figures, file_place, file_slopes
+from gradgauge.gradient_metrics import (
+    ATLAS_GRADIENT,
+    ATLAS_VALUE,
+    ERROR_RATIO,
+    GRADCHECK,
+    GRADGRADCHECK,
+    GRADIENT_BUDGET,
+    GRADIENT_FIGURES,
+    GRADIENT_ULP,
+    JUDGED,
+    KINK_SLOPE,
+    NEEDLESS,
+    REFERENCE_GRADIENT,
+    REFERENCE_VALUE,
+    VALUE_BUDGET,
+    VALUE_FIGURES,
+    VALUE_ULP,
+)
 from gradgauge.grid import Suite, Sweep
+from gradgauge.numerical import check_first_order, check_second_order, smooth_inputs
 from gradgauge.records import Metric
+from gradgauge.rounding import (
+    Budgets,
+    Power,
+    derive_budgets,
+    power_of_gradient,
+    power_of_value,
+    sample_truth,
+)
+from gradgauge.situations import Situation, hostile_situations, main_situation
 
-VALUE_ULP = Metric(
-    "value_max_ulp",
-    "ulp",
-    "lower",
-    exact=True,
-    help="Largest |error| of a value against the float64 oracle, in ulps of the working dtype at the true value.",
-)
-GRADIENT_ULP = Metric(
-    "gradient_max_ulp",
-    "ulp",
-    "lower",
-    exact=True,
-    help="Largest |error| of a gradient, in ulps at max(|true gradient|, |grad_output| · largest slope).",
-)
-TAIL_ULP = Metric(
-    "gradient_tail_ulp",
-    "ulp",
-    "lower",
-    exact=True,
-    help="The same in ulps at the true gradient itself, where that is below 1/1024 of its scale. Reported, not judged.",
-)
-ERROR_RATIO = Metric(
-    "gradient_error_ratio",
-    "ratio",
-    "lower",
-    exact=True,
-    help="gradient_max_ulp over that of the reference run eagerly in the same dtype (at least 0.5 ulp).",
-)
-VALUE_NONFINITE = Metric(
-    "value_nonfinite",
-    "count",
-    "lower",
-    exact=True,
-    help="Values that are NaN or infinite where the oracle's are not, or the other way round.",
-)
-GRADIENT_NONFINITE = Metric(
-    "gradient_nonfinite",
-    "count",
-    "lower",
-    exact=True,
-    help="Gradients that are NaN or infinite where the oracle's are not, or the other way round; NaN inputs left out.",
-)
-KINK_SLOPE = Metric(
-    "kink_slope",
-    "1",
-    None,
-    exact=True,
-    help="The slope that the implementation takes at a kink; anything between the one-sided derivatives is right.",
-)
-
-JUDGED = (VALUE_ULP, GRADIENT_ULP, VALUE_NONFINITE, GRADIENT_NONFINITE)
 BOTH = ("forward_backward",)
 
 
 def smallest(shapes: tuple[str, ...]) -> tuple[str, ...]:
     """Return the first shape that the preset times: compiled checks then reuse its kernels."""
     return shapes[:1]
+
+
+def but_largest(shapes: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the shapes less the last one, where there are several."""
+    return shapes[:-1] or shapes
 
 
 def degenerate(_: tuple[str, ...]) -> tuple[str, ...]:
@@ -83,10 +70,8 @@ QUICK = (
 )
 STANDARD = (
     Sweep(BOTH),
-    Sweep(BOTH, modes=("eager",), dtypes=DTYPES),
+    Sweep(BOTH, modes=("eager",), dtypes=DTYPES, pick=but_largest),
     Sweep(BOTH, modes=("compiled",), dtypes=("bfloat16",), pick=smallest),
-    Sweep(BOTH, modes=("eager",), dtypes=DTYPES, pick=degenerate),
-    Sweep(BOTH, modes=("eager",), layouts=("transposed", "strided", "expanded"), pick=smallest),
 )
 FULL = (
     Sweep(BOTH, dtypes=DTYPES),
@@ -96,7 +81,20 @@ FULL = (
 
 SUITE = Suite(
     question=__doc__,
-    metrics=(*JUDGED, TAIL_ULP, ERROR_RATIO, KINK_SLOPE),
+    metrics=(
+        *JUDGED,
+        KINK_SLOPE,
+        *VALUE_FIGURES,
+        *GRADIENT_FIGURES,
+        ERROR_RATIO,
+        NEEDLESS,
+        ATLAS_VALUE,
+        ATLAS_GRADIENT,
+        VALUE_BUDGET,
+        GRADIENT_BUDGET,
+        REFERENCE_VALUE,
+        REFERENCE_GRADIENT,
+    ),
     sweeps={"quick": QUICK, "standard": STANDARD, "full": FULL},
     order=10,
     eager_first=True,
@@ -107,126 +105,176 @@ SUITE = Suite(
 
 
 def test_gradients(gauge: Gauge) -> None:
-    """Judge one implementation against the oracle, on random inputs and edges together."""
-    case, entry = gauge.case, gauge.entry
-    truths = gauge.once_per_block(
-        "truths", lambda: attempt("the reference", lambda: truths_for(case, entry, gauge.seed))
-    )
-    if isinstance(truths, Failure):
-        gauge.reference_failed(VALUE_ULP, truths)
+    """Judge one implementation against the oracle: random inputs and edges, then whatever else callers do to it."""
+    budgets = _budgets(gauge)
+    main = gauge.once_per_block("main", lambda: attempt("the reference", partial(_main, gauge)))
+    if isinstance(budgets, Failure):
+        gauge.reference_failed(VALUE_ULP, budgets)
         return
-    _refuse_unknown_metrics(gauge)
+    if isinstance(main, Failure):
+        gauge.reference_failed(VALUE_ULP, main)
+        return
     gauge.step("checking its gradients")
-    watch = Watch() if case.mode == "compiled" else None
-    agreement = attempt("the check", lambda: judge(case, entry, gauge.call(case), truths))
+    watch = Watch() if gauge.case.mode == "compiled" else None
+    docket = Docket(gauge, JUDGED)
+    docket.refuse_unknown(VALUE_ULP)
+    agreement = attempt("the check", lambda: judge(gauge.case, gauge.entry, gauge.call(gauge.case), main, budgets))
     if isinstance(agreement, Failure):
-        gauge.fail(VALUE_ULP, agreement)
+        gauge.fail(VALUE_ULP, agreement, labels={"kind": KINDS[0]})
         return
     if watch and not watch.compiled(()).graphs:
-        gauge.record(VALUE_ULP, None, "unsupported", NO_GRAPH)
+        gauge.record(VALUE_ULP, None, "unsupported", NO_GRAPH, labels={"kind": KINDS[0]})
         return
-    native = gauge.once_per_block(
-        "native",
-        lambda: attempt("the reference", lambda: judge(case, entry, entry.reference.implementation.call, truths)),
+    add_cells(gauge, docket, main, agreement)
+    file_figures(gauge, agreement, _native(gauge, main, budgets))
+    file_slopes(gauge, agreement.kink_slopes)
+    if _is_first(gauge):
+        for kind, situation in _hostile(gauge):
+            _put_through(gauge, docket, kind, situation, budgets)
+        _check_numerically(gauge, docket)
+        _check_the_reference(gauge, budgets)
+    docket.file()
+    _draw(gauge, budgets)
+
+
+def _main(gauge: Gauge) -> Situation:
+    return main_situation(gauge.case, gauge.entry, gauge.seed)
+
+
+def _budgets(gauge: Gauge) -> Budgets | Failure:
+    """Return the error budgets of the case's function and dtype, derived once a run."""
+
+    def derive() -> Budgets:
+        return derive_budgets(gauge.entry, sample_truth(gauge.case, gauge.entry))
+
+    name = f"budgets {gauge.case.function} {gauge.case.dtype}"
+    return gauge.once_per_run(name, lambda: attempt("the reference", derive))
+
+
+def _native(gauge: Gauge, main: Situation, budgets: Budgets) -> Agreement | Failure:
+    """Return what the reference run eagerly comes to, the yardstick of the error ratio."""
+    call = gauge.entry.reference.implementation.call
+    return gauge.once_per_block(
+        "native", lambda: attempt("the reference", lambda: judge(gauge.case, gauge.entry, call, main, budgets))
     )
-    budgets = [entry.function.value_budget_ulp] * len(agreement.values)
-    outputs = [{"output": str(index)} if len(agreement.values) > 1 else {} for index in range(len(agreement.values))]
-    inputs = [{"input": name} for name in entry.function.inputs]
-    _file(gauge, VALUE_ULP, outputs, agreement.values, budgets)
-    _file(gauge, VALUE_NONFINITE, outputs, agreement.values, [0.0] * len(outputs))
-    budgets = gradient_budgets(entry, truths[0])
-    _file(gauge, GRADIENT_ULP, inputs, agreement.gradients, budgets)
-    _file(gauge, GRADIENT_NONFINITE, inputs, agreement.gradients, [0.0] * len(inputs))
-    for index, (labels, comparison) in enumerate(zip(inputs, agreement.gradients, strict=True)):
-        _file_tail(gauge, labels, comparison)
-        if not isinstance(native, Failure):
-            _file_ratio(gauge, labels, comparison, native.gradients[index])
-    _file_slopes(gauge, agreement.kink_slopes)
-    if entry.function.curve and case == _drawn_case(gauge):
-        for curve in curves_of(case, entry, gauge.call(case)):
-            gauge.series(curve.name, curve.x, curve.y, x_unit=curve.along if len(inputs) > 1 else "")
 
 
-def _drawn_case(gauge: Gauge) -> Case | None:
-    """Return the one case for which this implementation's curves are drawn: eager, float32 where that was chosen."""
-    alike = [
-        other
-        for other in gauge.session.planned[gauge.suite]
-        if replace(gauge.case.block, dtype="", shape="", layout="")
-        == replace(other.block, dtype="", shape="", layout="")
-        and (other.implementation, other.mode) == (gauge.case.implementation, "eager")
+def _is_first(gauge: Gauge) -> bool:
+    """Whether this is the first case of its technique, dtype and device, which answers for what no shape changes."""
+    return gauge.case == next(iter(_alike(gauge, gauge.case.mode, gauge.case.dtype)), None)
+
+
+def _alike(gauge: Gauge, mode: str, dtype: str = "") -> list[Case]:
+    """Return the planned cases of this technique in a mode, on its device, and of a dtype where one is given."""
+    found = [
+        case
+        for case in gauge.session.planned[gauge.suite]
+        if (case.function, case.implementation, case.mode, case.device)
+        == (gauge.case.function, gauge.case.implementation, mode, gauge.case.device)
+        and case.dtype == (dtype or case.dtype)
     ]
-    return next((other for other in alike if other.dtype == "float32"), next(iter(alike), None))
+    return sorted(found, key=lambda case: case.layout != "contiguous")
 
 
-def _refuse_unknown_metrics(gauge: Gauge) -> None:
-    names = [metric.name for metric in JUDGED]
-    for metric in gauge.implementation(gauge.case).expected_fail:
-        if metric not in names:
-            detail = f"expected_fail names {metric!r}, which is not judged; judged are {', '.join(names)}"
-            gauge.record(VALUE_ULP, None, "fail", detail, labels={"expected_fail": metric})
+def _hostile(gauge: Gauge) -> Iterator[tuple[str, Situation | Failure]]:
+    """Yield the situations by kind, built once a block; a failure where the reference refuses one."""
+    for kind, build in hostile_situations(gauge.case, gauge.entry, gauge.seed):
+        yield kind, gauge.once_per_block(kind, partial(attempt, "the reference", build))
 
 
-def _file(
-    gauge: Gauge, metric: Metric, labels: list[dict[str, str]], comparisons: list[Comparison], budgets: list[float]
-) -> None:
-    """File one judged metric for each output or input. An expected failure is strict: it must show in one at least."""
-    expected = gauge.implementation(gauge.case).expected_fail.get(metric.name, "")
-    within = [_value(metric, comparison) <= most for comparison, most in zip(comparisons, budgets, strict=True)]
-    for label, comparison, most, good in zip(labels, comparisons, budgets, within, strict=True):
-        if not comparison.elements:
-            gauge.record(metric, None, "not-applicable", "no elements to compare; shape and dtype agree", labels=label)
+def _put_through(gauge: Gauge, docket: Docket, kind: str, situation: Situation | Failure, budgets: Budgets) -> None:
+    """Judge the call in one hostile situation; one that the function has no room for is left out."""
+    labels = {"kind": kind}
+    if isinstance(situation, Failure):
+        gauge.record(GRADIENT_ULP, None, "not-applicable", situation.detail, labels=labels)
+        return
+    if not situation.trials:
+        return
+    gauge.step(f"checking its gradients: {kind}")
+    call = gauge.call(gauge.case)
+    agreement = attempt(kind, lambda: judge(gauge.case, gauge.entry, call, situation, budgets))
+    if isinstance(agreement, Failure):
+        docket.add_failure(GRADIENT_ULP, labels, agreement)
+        return
+    add_cells(gauge, docket, situation, agreement)
+    if kind == "partial":
+        gauge.record(NEEDLESS, agreement.needless, "measured", labels=labels)
+
+
+def _check_numerically(gauge: Gauge, docket: Docket) -> None:
+    """Run PyTorch's own checks where they mean something: in float64."""
+    if gauge.case.dtype != "float64":
+        return
+    labels = {"kind": "smooth"}
+    call = gauge.call(gauge.case)
+    for metric, check in ((GRADCHECK, check_first_order), (GRADGRADCHECK, check_second_order)):
+        gauge.step(f"checking its gradients: {metric.name}")
+        inputs = attempt("the reference", lambda: smooth_inputs(gauge.case, gauge.entry, gauge.seed))
+        if isinstance(inputs, Failure):
+            gauge.record(metric, None, "not-applicable", inputs.detail, labels=labels)
             continue
-        if expected and all(within):
-            verdict, detail = "fail", f"expected to disagree, agreed: {expected}"
-        elif good:
-            summed = metric == GRADIENT_ULP and most > gauge.entry.function.gradient_budget_ulp
-            verdict, detail = "pass", f"budget {most:.3g} ulp, as it sums broadcast elements" if summed else ""
+        outcome = attempt(metric.name, partial(check, call, inputs))
+        if not isinstance(outcome, Failure):
+            docket.add(Cell(metric, labels, 0, is_right=True))
+        elif outcome.verdict == "fail":
+            docket.add(Cell(metric, labels, 1, is_right=False, detail=outcome.detail))
         else:
-            verdict = "expected-fail" if expected else "fail"
-            detail = _disagreement(metric, comparison, most) + (f" — expected: {expected}" if expected else "")
-        gauge.record(metric, _value(metric, comparison), verdict, detail, labels=label)
+            docket.add_failure(metric, labels, outcome)
 
 
-def _value(metric: Metric, comparison: Comparison) -> float:
-    return comparison.nonfinite if metric in (VALUE_NONFINITE, GRADIENT_NONFINITE) else comparison.max_ulp
+def _check_the_reference(gauge: Gauge, budgets: Budgets) -> None:
+    """File, with the reference, the budgets with proof of their power, and how exact the reference itself is."""
+    if gauge.case.implementation != REFERENCE or gauge.case.mode != MODES[0]:
+        return
+    truth = sample_truth(gauge.case, gauge.entry)
+    for index, budget in enumerate(budgets.values):
+        labels = {"output": str(index)} if len(budgets.values) > 1 else {}
+        _file_budget(gauge, VALUE_BUDGET, labels, budget, power_of_value(truth, index, budget))
+    for index, (name, budget) in enumerate(zip(gauge.entry.function.inputs, budgets.gradients, strict=True)):
+        _file_budget(gauge, GRADIENT_BUDGET, {"input": name}, budget, power_of_gradient(truth, index, budget))
+    exact = gauge.entry.function.exact
+    if exact is None or gauge.case.dtype != "float64":
+        return
+    gauge.step("comparing the reference with 50 digits")
+    found = attempt("the exact formula", lambda: compare_with_exact(gauge.case, gauge.entry, exact, gauge.seed))
+    if isinstance(found, Failure):
+        gauge.fail(REFERENCE_VALUE, found)
+        return
+    names = [(REFERENCE_VALUE, dict[str, str]())]
+    names += [(REFERENCE_GRADIENT, {"input": name}) for name in gauge.entry.function.inputs]
+    for (metric, labels), one in zip(names, found, strict=True):
+        is_right = one.max_ulp <= MOST_ULP and not one.nonfinite
+        said = f"{one.points} points, {one.nonfinite} of other finiteness" if one.nonfinite else f"{one.points} points"
+        worst = f"largest error {one.worst}" if one.worst else ""
+        detail = "; ".join(filter(None, (said, worst, one.beyond)))
+        gauge.record(metric, one.max_ulp, "pass" if is_right else "fail", detail, labels=labels)
 
 
-def _disagreement(metric: Metric, comparison: Comparison, most: float) -> str:
-    if metric in (VALUE_NONFINITE, GRADIENT_NONFINITE):
-        return f"{comparison.nonfinite} of {comparison.elements} elements, first {comparison.worst_nonfinite}"
-    return f"{comparison.max_ulp:.4g} ulp, the budget is {most:g}; {comparison.worst}"
+def _file_budget(gauge: Gauge, metric: Metric, labels: dict[str, str], budget: float, power: Power) -> None:
+    rejects = power.times > 1
+    said = f"of zeros, a constant, the identity, a flipped sign and a relative fault, {power.fault} comes nearest"
+    detail = f"{said}: {power.times:.3g} times the budget"
+    gauge.record(metric, budget, "pass" if rejects else "fail", detail, labels=labels)
 
 
-def _file_tail(gauge: Gauge, labels: dict[str, str], comparison: Comparison) -> None:
-    if comparison.tail_ulp is None:
-        gauge.record(TAIL_ULP, None, "not-applicable", "no gradient is that small", labels=labels)
-    else:
-        gauge.record(TAIL_ULP, comparison.tail_ulp, "measured", labels=labels)
-
-
-def _file_ratio(gauge: Gauge, labels: dict[str, str], comparison: Comparison, native: Comparison) -> None:
-    is_oracle = gauge.case.implementation == REFERENCE and gauge.case.mode == MODES[0]
-    if is_oracle or not comparison.elements:
-        gauge.record(
-            ERROR_RATIO, None, "not-applicable", "the yardstick itself" if is_oracle else "no elements", labels=labels
+def _draw(gauge: Gauge, budgets: Budgets) -> None:
+    """File the curves of the one eager case that is drawn, and the atlas of one case of each mode."""
+    case, entry = gauge.case, gauge.entry
+    if entry.function.curve is None:
+        return
+    if case == _drawn_case(gauge, "eager"):
+        for curve in curves_of(case, entry, gauge.call(case)):
+            along = curve.along if len(entry.function.inputs) > 1 else ""
+            gauge.series(curve.name, curve.x, curve.y, x_unit=along, y_unit="ulp" if "error" in curve.name else "")
+    if case == _drawn_case(gauge, case.mode):
+        atlas = attempt(
+            "the atlas", lambda: list(atlas_of(case, entry, gauge.call(case), budgets.values[0], budgets.gradients))
         )
-    else:
-        gauge.record(ERROR_RATIO, comparison.max_ulp / max(native.max_ulp, 0.5), "measured", labels=labels)
+        for place in atlas if not isinstance(atlas, Failure) else ():
+            file_place(gauge, place)
 
 
-def _file_slopes(gauge: Gauge, measured: dict[str, float]) -> None:
-    """File the slope at each kink. Outside the one-sided derivatives is wrong, and so is other than declared."""
-    declared = gauge.implementation(gauge.case).convention
-    for kink in gauge.entry.function.kinks:
-        if kink.slopes is None or kink.name not in measured:
-            continue
-        slope, low, high = measured[kink.name], min(kink.slopes), max(kink.slopes)
-        slack = 2.0**-6 * max(abs(low), abs(high))  # two roundings of bfloat16
-        promised = declared.get(kink.name)
-        verdict, detail = "pass", f"gradient {slope:.4g} at {kink.name}"
-        if not low - slack <= slope <= high + slack:
-            verdict, detail = "fail", f"{detail} lies outside the one-sided derivatives {low:g} and {high:g}"
-        elif promised is not None and not abs(slope - promised) <= slack:
-            verdict, detail = "fail", f"{detail}, its convention says {promised:g}"
-        gauge.record(KINK_SLOPE, slope, verdict, detail, labels={"kink": kink.name})
+def _drawn_case(gauge: Gauge, mode: str) -> Case | None:
+    """Return the one case of a mode that is drawn: float32 where that was chosen."""
+    alike = [case for case in _alike(gauge, mode) if case.layout == "contiguous"]
+    return next((case for case in alike if case.dtype == "float32"), next(iter(alike), None))

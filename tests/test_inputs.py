@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from gradgauge.atlas import KINDS
 from gradgauge.cases import LAYOUTS
 from gradgauge.catalog import Catalog
 from gradgauge.inputs import (
@@ -13,13 +14,13 @@ from gradgauge.inputs import (
     as_leaf,
     cotangents,
     edge_inputs,
-    edge_values,
+    edges_of,
     generator_for,
     lay_out,
     random_inputs,
     torch_dtype,
 )
-from gradgauge.model import kink_at
+from gradgauge.model import Function, kink_at
 from tests.fakes import a_case, a_function, an_entry
 
 DTYPES = ("float64", "float32", "bfloat16", "float16")
@@ -107,6 +108,10 @@ def bits(tensor: Tensor) -> list[str]:
     return [repr(value) for value in tensor.double().tolist()]
 
 
+def edge_values(function: Function, dtype: torch.dtype = torch.float32) -> Tensor:
+    return edges_of(function, dtype).values
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_edges_hold_both_zeros_nan_infinities_extremes_and_subnormals(dtype: str) -> None:
     kind = torch_dtype(dtype, "f")
@@ -119,15 +124,25 @@ def test_edges_hold_both_zeros_nan_infinities_extremes_and_subnormals(dtype: str
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_edges_hold_each_kink_and_breakpoint_and_one_ulp_to_both_sides(dtype: str) -> None:
+def test_edges_hold_each_kink_and_breakpoint_and_1_2_and_8_ulp_to_both_sides(dtype: str) -> None:
     kind = torch_dtype(dtype, "f")
     function = a_function(breakpoints=(-5.0,), kinks=(kink_at(3.0, 0.0, 1.0),))
-    values = edge_values(function, kind).tolist()
+    edges = edges_of(function, kind)
+    values, kinds = edges.values.tolist(), edges.kinds.tolist()
     for point in (-5.0, 3.0):
-        here = torch.tensor(point, dtype=kind)
         for far in (math.inf, -math.inf):
-            assert torch.nextafter(here, torch.tensor(far, dtype=kind)).item() in values
-        assert point in values
+            here = torch.tensor(point, dtype=kind)
+            for steps in range(9):
+                if steps in (0, 1, 2, 8):
+                    assert KINDS[kinds[values.index(here.item())]] == "kinks"
+                here = torch.nextafter(here, torch.tensor(far, dtype=kind))
+
+
+def test_an_edge_that_a_narrow_dtype_cannot_hold_is_no_finite_one() -> None:
+    edges = edges_of(a_function(edges=(1e5,)), torch.float16)
+    of_kind = {KINDS[code]: edges.values[edges.kinds == code] for code in range(4)}
+    assert math.inf in of_kind["nonfinite"].tolist()
+    assert of_kind["edges"].isfinite().all()
 
 
 def test_edges_of_the_specification_are_rounded_to_the_dtype() -> None:
@@ -136,47 +151,67 @@ def test_edges_of_the_specification_are_rounded_to_the_dtype() -> None:
     assert torch.tensor(0.1, dtype=torch.bfloat16).item() in values.tolist()
 
 
+def filled_at(catalog: Catalog, **changes: str) -> list[tuple[tuple[Tensor, ...], Tensor]]:
+    case = a_case(**changes)
+    entry = catalog.functions[case.function]
+    return edge_inputs(case, entry, random_inputs(case, entry, 0))
+
+
 def test_leading_elements_are_edges_and_the_rest_is_the_background(catalog: Catalog) -> None:
     entry = catalog.functions["relu"]
     case = a_case(shape="64x64")
     background = random_inputs(case, entry, 0)
-    ((filled, count),) = edge_inputs(case, entry, background)
-    edges = edge_values(entry.function, torch.float32)
-    assert count == len(edges)
-    assert bits(filled[0].reshape(-1)[:count]) == bits(edges)
+    ((filled, kinds),) = edge_inputs(case, entry, background)
+    edges = edges_of(entry.function, torch.float32)
+    count = len(edges.values)
+    assert bits(filled[0].reshape(-1)[:count]) == bits(edges.values)
+    assert torch.equal(kinds.reshape(-1)[:count], edges.kinds)
     assert torch.equal(filled[0].reshape(-1)[count:], background[0].reshape(-1)[count:])
+    assert not kinds.reshape(-1)[count:].any()
 
 
 @pytest.mark.parametrize("shape", ["scalar", "5"])
 def test_where_the_tensor_is_small_every_edge_still_has_its_turn(catalog: Catalog, shape: str) -> None:
-    entry = catalog.functions["relu"]
-    case = a_case(shape=shape)
-    filled = edge_inputs(case, entry, random_inputs(case, entry, 0))
-    seen = {value for (x,), count in filled for value in bits(x.reshape(-1)[:count])}
-    assert seen == set(bits(edge_values(entry.function, torch.float32)))
+    filled = filled_at(catalog, shape=shape)
+    seen = {value for (x,), kinds in filled for value in bits(x.reshape(-1)[kinds.reshape(-1) > 0])}
+    assert seen == set(bits(edge_values(catalog.functions["relu"].function)))
 
 
 def test_two_inputs_meet_every_pair_of_edges(catalog: Catalog) -> None:
-    entry = catalog.functions["multiply"]
-    case = a_case(function="multiply", shape="64x64,64x64")
-    filled = edge_inputs(case, entry, random_inputs(case, entry, 0))
-    pairs = {pair for (a, b), n in filled for pair in zip(bits(a.view(-1)[:n]), bits(b.view(-1)[:n]), strict=True)}
-    edges = bits(edge_values(entry.function, torch.float32))
+    filled = filled_at(catalog, function="multiply", shape="64x64,64x64")
+    pairs = {pair for (a, b), kinds in filled for pair in zip(bits(a[kinds > 0]), bits(b[kinds > 0]), strict=True)}
+    edges = bits(edge_values(catalog.functions["multiply"].function))
     assert pairs == {(a, b) for a in edges for b in edges}
 
 
+def test_a_pair_with_an_infinity_or_nan_is_no_finite_one(catalog: Catalog) -> None:
+    ((a, b), kinds) = filled_at(catalog, function="multiply", shape="64x64,64x64")[0]
+    finite = a.isfinite() & b.isfinite()
+    assert torch.equal(kinds == KINDS.index("nonfinite"), ~finite)
+
+
 def test_an_empty_tensor_has_no_edges(catalog: Catalog) -> None:
-    entry = catalog.functions["relu"]
-    case = a_case(shape="0x3")
-    assert edge_inputs(case, entry, random_inputs(case, entry, 0)) == []
+    assert filled_at(catalog, shape="0x3") == []
 
 
-def test_an_expanded_tensor_loses_no_edge(catalog: Catalog) -> None:
-    entry = catalog.functions["relu"]
-    case = a_case(shape="6x4", layout="expanded")
-    filled = edge_inputs(case, entry, random_inputs(case, entry, 0))
-    seen = {value for (x,), count in filled for value in bits(lay_out(x, "expanded").reshape(-1)[:count])}
-    assert seen == set(bits(edge_values(entry.function, torch.float32)))
+def test_an_expanded_tensor_loses_no_edge_and_its_repeats_are_edges_too(catalog: Catalog) -> None:
+    filled = filled_at(catalog, shape="6x4", layout="expanded")
+    seen = {value for (x,), kinds in filled for value in bits(lay_out(x, "expanded")[kinds > 0])}
+    assert seen == set(bits(edge_values(catalog.functions["relu"].function)))
+    (x,), kinds = filled[0]
+    assert torch.equal(kinds, kinds[:1].expand(kinds.shape))
+    assert torch.equal(x, x[:1].expand(x.shape)) or x.isnan().any()
+
+
+def test_a_slice_is_what_the_backward_of_cat_hands_on() -> None:
+    x = torch.randn(3, 4, requires_grad=True)
+    handed: list[Tensor] = []
+    middle = 2 * x
+    middle.register_hook(handed.append)  # type: ignore[no-untyped-call]
+    torch.autograd.backward(torch.cat((torch.zeros(3, 4), middle), dim=-1), torch.randn(3, 8))
+    sliced = lay_out(x.detach(), "sliced")
+    assert torch.equal(sliced, x)
+    assert (sliced.stride(), sliced.storage_offset()) == (handed[0].stride(), handed[0].storage_offset()) == ((8, 1), 4)
 
 
 STRIDES = {

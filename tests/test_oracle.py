@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from gradgauge.catalog import Catalog, FunctionEntry
+from gradgauge.inputs import cotangents
 from gradgauge.model import Kink, kink_at
 from gradgauge.oracle import Truth, tell_truth
 from tests.fakes import a_function, an_entry, spying
@@ -19,8 +20,9 @@ def generator() -> torch.Generator:
     return torch.Generator().manual_seed(3)
 
 
-def truth_of(entry: FunctionEntry, *inputs: Tensor, edges: int = 0) -> Truth:
-    return tell_truth(entry, inputs, generator(), leading_edges=edges)
+def truth_of(entry: FunctionEntry, *inputs: Tensor, kinds: Tensor | None = None) -> Truth:
+    drawn = generator()
+    return tell_truth(entry, inputs, lambda outputs: cotangents(outputs, drawn), kinds)
 
 
 RELU = an_entry(a_function(kinks=(kink_at(0.0, 0.0, 1.0),)), reference=lambda x: x.clamp(min=0))
@@ -121,7 +123,8 @@ EDGE_THEN_RANDOM = torch.tensor([NAN, math.inf, 1.0, 2.0])
     ],
 )
 def test_edges_that_reach_beyond_themselves_are_noticed(reference: Any, contaminated: bool) -> None:
-    truth = truth_of(an_entry(reference=reference), EDGE_THEN_RANDOM, edges=2)
+    kinds = torch.tensor([3, 3, 0, 0], dtype=torch.int8)
+    truth = truth_of(an_entry(reference=reference), EDGE_THEN_RANDOM, kinds=kinds)
     assert truth.is_contaminated is contaminated
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from gradgauge.atlas import KINDS
 from gradgauge.cases import DTYPES, PASSES
 from gradgauge.catalog import builtin_folder
 from gradgauge.clocks import Reading, WallClock
@@ -19,6 +20,7 @@ from tests.fakes import ROOT, Line, Measured, a_job, measure_here, write_functio
 
 KNOWN_WRONG = ROOT / "tests" / "known_wrong"
 KEYS = ("suite", "function", "implementation", "mode", "pass", "device", "dtype", "shape", "layout", "metric")
+ULPS = ("value_max_ulp", "gradient_max_ulp")
 JUDGED = ("value_max_ulp", "value_nonfinite", "gradient_max_ulp", "gradient_nonfinite", "kink_slope")
 
 
@@ -80,15 +82,42 @@ BUILT_IN = sorted(
 )
 
 
+# Besides the kinds of the main inputs.
+COTANGENTS = {
+    f"{layout} cotangent" for layout in ("transposed", "strided", "sliced", "channels-last", "repeated", "zero")
+}
+INPUTS = {f"{layout} input" for layout in ("transposed", "strided", "sliced", "channels-last", "expanded")}
+ELSEWHERE = {"0-d", "empty", "interleaved"}
+OF_SEVERAL_INPUTS = {"broadcast", "long sum", "partial"}
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(("function", "name"), BUILT_IN)
-def test_every_right_built_in_passes_every_metric(checked: Measured, function: str, name: str, dtype: str) -> None:
+def test_every_right_built_in_passes_in_every_cell(checked: Measured, function: str, name: str, dtype: str) -> None:
     lines = checked_lines(checked, function, name, dtype)
-    judged = [line for line in lines if line["metric"] in JUDGED]
-    assert {line["verdict"] for line in judged} == {"pass"}
-    kinks = {"multiply": 0, "relu": 1, "ternary_activation": 2}[function]
-    inputs = 2 if function == "multiply" else 1
-    assert len(judged) == 2 + 2 * inputs + kinks
+    main = {"random", "edges", "nonfinite", *(["kinks"] if function != "multiply" else [])}
+    ways = COTANGENTS | INPUTS | ELSEWHERE | (OF_SEVERAL_INPUTS if function == "multiply" else set())
+    inputs = ("a", "b") if function == "multiply" else ("x",)
+    found: dict[str, set[tuple[str, str]]] = {}
+    for line in lines:
+        if line["verdict"] == "pass" and "kind" in line["labels"]:
+            cell = (line["labels"]["kind"], line["labels"].get("input", ""))
+            found.setdefault(line["metric"], set()).add(cell)
+    for metric in ("gradient_max_ulp", "gradient_nonfinite"):
+        assert found[metric] == {(kind, one) for kind in main | ways - {"empty"} for one in inputs}
+    for metric in ("value_max_ulp", "value_nonfinite"):
+        assert found[metric] == {(kind, "") for kind in main | ways - {"empty"} - COTANGENTS}
+    for metric in ("overwritten", "gradient_mended"):
+        assert found[metric] == {(kind, "") for kind in ways | {"random"}}
+    for metric in ("gradcheck", "gradgradcheck"):
+        assert found.get(metric, set()) == ({("smooth", "")} if dtype == "float64" else set())
+    zeros = {(kind, "") for kind in ("kinks", "edges") if kind in main} if function != "relu" else set()
+    assert found.get("value_zero_sign", set()) == zeros
+    assert not [line for line in lines if line["verdict"] not in ("pass", "measured", "not-applicable")]
+    empty = [line for line in lines if line["labels"].get("kind") == "empty" and line["metric"] == "gradient_max_ulp"]
+    assert {line["verdict"] for line in empty} == {"not-applicable"}
+    slopes = [line for line in lines if line["metric"] == "kink_slope" and line["verdict"] == "pass"]
+    assert len(slopes) == {"multiply": 0, "relu": 1, "ternary_activation": 2}[function]
 
 
 def checked_lines(checked: Measured, function: str, name: str, dtype: str) -> list[Line]:
@@ -98,13 +127,91 @@ def checked_lines(checked: Measured, function: str, name: str, dtype: str) -> li
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_the_published_backward_is_expected_to_fail_in_both_gradient_metrics(checked: Measured, dtype: str) -> None:
-    lines = {line["metric"]: line for line in checked_lines(checked, "ternary_activation", "published", dtype)}
-    for metric in ("gradient_max_ulp", "gradient_nonfinite"):
-        assert lines[metric]["verdict"] == "expected-fail"
-        assert "— expected: " in lines[metric]["detail"]
-        assert lines[metric]["value"] > 0
+    lines = checked_lines(checked, "ternary_activation", "published", dtype)
+    cells = {(line["metric"], line["labels"]["kind"]): line for line in lines if "kind" in line["labels"]}
+    for cell in (("gradient_max_ulp", "random"), ("gradient_nonfinite", "edges"), ("gradient_nonfinite", "nonfinite")):
+        assert cells[cell]["verdict"] == "expected-fail"
+        assert "— expected: " in cells[cell]["detail"]
+        assert cells[cell]["value"] > 0
+    assert not [line for line in lines if line["verdict"] == "fail"]
     for metric in ("value_max_ulp", "value_nonfinite"):
-        assert lines[metric]["verdict"] == "pass"
+        assert cells[metric, "random"]["verdict"] == cells[metric, "edges"]["verdict"] == "pass"
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_both_faults_of_the_published_backward_are_found_by_name(checked: Measured, dtype: str) -> None:
+    lines = checked_lines(checked, "ternary_activation", "published", dtype)
+    cells = {(line["metric"], line["labels"].get("kind")): line["detail"] for line in lines}
+    # In float16 exp(|x| − 5)² overflows from 10.5 on, and the gradient is 0 before it is NaN.
+    low = "−10.54 ≤ " if dtype == "float16" else ""
+    assert f"the sign is wrong for {low}x < −5" in cells["gradient_max_ulp", "random"]
+    # What exp overflows at depends on the dtype; which edges lie beyond, too.
+    first = {"float64": "1e+04", "float32": "95", "bfloat16": "94", "float16": "29.88"}[dtype]
+    assert f"NaN for x ≤ −{first} and x ≥ {first}" in cells["gradient_nonfinite", "edges"]
+    assert "NaN for x = −inf and x = inf" in cells["gradient_nonfinite", "nonfinite"]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_every_budget_is_proved_to_reject_what_is_wrong(checked: Measured, dtype: str) -> None:
+    lines = [line for line in checked.records if "budget_ulp" in line["metric"] and line["dtype"] == dtype]
+    assert {(line["function"], line["implementation"]) for line in lines} == {
+        (name, "reference") for name in ("multiply", "relu", "ternary_activation")
+    }
+    assert len(lines) == 3 + 4  # values, and gradients of one, one and two inputs
+    for line in lines:
+        assert line["verdict"] == "pass"
+        assert line["value"] >= 0.5
+        assert "times the budget" in line["detail"]
+
+
+def test_the_references_are_within_4_ulp_of_50_digits(checked: Measured) -> None:
+    lines = [line for line in checked.records if line["metric"].startswith("reference_")]
+    assert len(lines) == 3 + 4
+    for line in lines:
+        assert (line["dtype"], line["verdict"]) == ("float64", "pass")
+        assert line["value"] <= 4
+        assert int(line["detail"].split()[0]) > 400
+
+
+def test_only_who_computes_it_for_nothing_has_needless_gradients(checked: Measured) -> None:
+    lines = checked.find("gradient_needless", dtype="float32")
+    assert {line["implementation"]: line["value"] for line in lines} == {
+        "custom_function": 2,  # one for each of the two inputs, when the other alone is asked for
+        "lean_function": 0,
+        "reference": 0,
+    }
+
+
+def test_the_sign_of_zero_is_a_convention_where_the_function_leaves_it_open(checked: Measured) -> None:
+    lines = checked.find("value_zero_sign", function="relu")
+    assert {line["verdict"] for line in lines} == {"measured"}
+    lines = checked.find("value_zero_sign", function="ternary_activation")
+    assert {line["verdict"] for line in lines} == {"pass"}
+
+
+def test_the_atlas_has_each_place_once_and_marks_what_is_wrong(checked: Measured) -> None:
+    lines = checked.find("atlas_gradient", function="ternary_activation", implementation="published")
+    places = {line["labels"]["at"]: line for line in lines}
+    assert len(places) == len(lines) > 30
+    assert (places["−5"]["verdict"], places["−5"]["value"]) == ("pass", pytest.approx(0.1))
+    assert places["−5"]["detail"] == "any slope from 0.1 to 0.25 is right"
+    assert places["−5 − 1 ulp"]["verdict"] == places["largest"]["verdict"] == "expected-fail"
+    assert places["largest"]["detail"] == "NaN; 0 is right"
+    assert places["NaN"]["verdict"] == "measured"
+
+
+def test_errors_are_described_beyond_the_largest_ulp(checked: Measured) -> None:
+    keys = {"function": "ternary_activation", "implementation": "where", "dtype": "float32"}
+    for what in ("value", "gradient"):
+        (p999,) = checked.find(f"{what}_p999_ulp", **keys)
+        most = [line for line in checked.find(f"{what}_max_ulp", **keys) if line["labels"]["kind"] == "random"]
+        assert 0 < p999["value"] <= most[0]["value"]
+        (cosine,) = checked.find(f"{what}_cosine", **keys)
+        assert cosine["value"] == pytest.approx(1.0, abs=1e-6)
+        (absolute,) = checked.find(f"{what}_max_abs", **keys)
+        assert 0 < absolute["value"] < 1e-6
+    (relative,) = checked.find("gradient_max_rel", **keys)
+    assert relative["value"] == pytest.approx(1.0)  # far out the literal formula's gradient is 0
 
 
 def test_a_convention_is_measured_and_told(checked: Measured) -> None:
@@ -138,11 +245,12 @@ def test_curves_are_drawn_once_for_each_implementation_and_input(checked: Measur
     drawn = [(line["function"], line["implementation"], line["series"], line["x_unit"]) for line in checked.series]
     assert len(drawn) == len(set(drawn))
     names = [*BUILT_IN, ("ternary_activation", "published")]
-    wanted = {
-        (*pair, series, along) for pair in names for series in ("value", "gradient") for along in along_of(pair[0])
-    }
+    wanted = {(*pair, series, along) for pair in names for series in SERIES for along in along_of(pair[0])}
     assert wanted <= set(drawn)
     assert {line["dtype"] for line in checked.series} == {"float32"}
+
+
+SERIES = ("value", "gradient", "value_error", "gradient_error")
 
 
 def along_of(function: str) -> tuple[str, ...]:
@@ -212,12 +320,12 @@ def test_empty_and_0_d_tensors_behave_as_the_reference_does(folder: RunFolder, s
         "dtypes": ("float32", "bfloat16"),
     }
     measured = measure_here(folder, a_job(folder, chosen))
-    verdicts = {
-        line["verdict"]
-        for line in measured.records
-        if line["metric"] in JUDGED and line["implementation"] != "published"
-    }
-    assert verdicts == ({"not-applicable"} if shape == "0x3" else {"pass"})
+    main = [line for line in measured.records if line["labels"].get("kind") in (*KINDS, "")]
+    lines = [line for line in main if line["metric"] in ULPS and line["implementation"] != "published"]
+    assert {line["labels"]["kind"] for line in lines} == ({"random"} if shape == "0x3" else set(KINDS))
+    assert {line["verdict"] for line in lines if line["value"] is not None or shape == "0x3"} == (
+        {"not-applicable"} if shape == "0x3" else {"pass"}
+    )
 
 
 def test_an_expected_failure_that_no_element_can_show_is_no_failure(folder: RunFolder) -> None:

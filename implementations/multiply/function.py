@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import Tensor
 
 from gradgauge.model import Function
@@ -19,6 +21,11 @@ def gradient_scale(inputs: tuple[Tensor, ...], grad_outputs: tuple[Tensor, ...])
     return (grad_output * b).abs().sum_to_size(a.shape), (grad_output * a).abs().sum_to_size(b.shape)
 
 
+def exact(a: Any, b: Any) -> tuple[Any, tuple[Any, Any]]:
+    """Return value and partial derivatives at two numbers in mpmath's precision."""
+    return a * b, (b, a)
+
+
 _STANDARD = ("64x64,64x64", "256x256,256x256", "1024x1024,1024")
 
 FUNCTION = Function(
@@ -28,7 +35,7 @@ FUNCTION = Function(
     source="The article that this project starts from; PyTorch documentation, “Extending PyTorch”",
     inputs=("a", "b"),
     gradient_scale=gradient_scale,
-    value_budget_ulp=1.0,  # one rounding (0.5 ulp) and nothing else
+    exact=exact,
     curve=(-4.0, 4.0),
     shapes={
         "quick": ("256x256,256x256",),

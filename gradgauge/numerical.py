@@ -1,0 +1,63 @@
+"""PyTorch's own numerical checks, where they mean something: in float64, away from kinks."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+from torch.autograd.gradcheck import GradcheckError
+
+from gradgauge.atlas import joints
+from gradgauge.attempts import Failure, Unsupported, Wrong, attempt
+from gradgauge.calling import Call
+from gradgauge.cases import Case
+from gradgauge.catalog import FunctionEntry
+from gradgauge.inputs import generator_for, random_inputs
+from gradgauge.loading import first_line
+
+SHAPE = "3x5"
+MARGIN = 1e-2
+"""So far from a joint no step of a numerical difference (1e-6) reaches it."""
+MOST_ELEMENTS = 64
+"""Above so many elements one random projection stands for the Jacobian: PyTorch's fast mode."""
+
+
+def smooth_inputs(case: Case, entry: FunctionEntry, seed: int) -> tuple[Tensor, ...]:
+    """Return float64 inputs that ask for their gradient, none of them next to a joint."""
+    case = replace(case, dtype="float64", layout="contiguous")
+    small = replace(case, shape=SHAPE)
+    draw = int(torch.randint(2**31, (), generator=generator_for(case, seed, "gradcheck")))
+    inputs = random_inputs(small, entry, draw)
+    if isinstance(attempt("the reference", lambda: entry.reference.implementation.call(*inputs)), Failure):
+        inputs = random_inputs(case, entry, draw)
+    for joint in joints(entry.function):
+        inputs = tuple(torch.where((x - joint).abs() < MARGIN, joint + 2 * MARGIN, x) for x in inputs)
+    return tuple(tensor.to(case.device).requires_grad_() for tensor in inputs)
+
+
+def check_first_order(call: Call, inputs: tuple[Tensor, ...]) -> None:
+    """Raise Wrong unless the gradient agrees with numerical differences, for undefined cotangents as well."""
+    fast = sum(tensor.numel() for tensor in inputs) > MOST_ELEMENTS
+    try:
+        torch.autograd.gradcheck(call, inputs, fast_mode=fast)
+    except GradcheckError as error:
+        raise Wrong(f"gradcheck: {_told(error)}") from error
+
+
+def check_second_order(call: Call, inputs: tuple[Tensor, ...]) -> None:
+    """Raise Wrong unless the second derivative agrees with numerical differences of the first.
+
+    Raises Unsupported where the backward cannot be differentiated, and says so.
+    """
+    fast = sum(tensor.numel() for tensor in inputs) > MOST_ELEMENTS
+    try:
+        torch.autograd.gradgradcheck(call, inputs, fast_mode=fast, gen_non_contig_grad_outputs=True)
+    except GradcheckError as error:
+        raise Wrong(f"gradgradcheck: {_told(error)}") from error
+    except RuntimeError as error:
+        raise Unsupported(f"double backward: {first_line(error)}") from error
+
+
+def _told(error: GradcheckError) -> str:
+    return first_line(error).rstrip(",:")

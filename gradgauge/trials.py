@@ -1,0 +1,104 @@
+"""Run a call once on the inputs of a truth, in a way that users' code meets and tests rarely try."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from gradgauge.attempts import Wrong
+from gradgauge.backwards import Returned, watch_backwards
+from gradgauge.calling import Call, gradients_of, outputs_of
+from gradgauge.cases import Case
+from gradgauge.inputs import lay_out
+from gradgauge.oracle import Truth
+
+
+class WrongStructure(Wrong):
+    """Outputs of the wrong number, shape, dtype or device; the message says which and what was right."""
+
+
+@dataclass(frozen=True)
+class Way:
+    """How a call is made and what its backward is sent; the empty way is the case's own.
+
+    input_layout: instead of the case's. grad_output_layout: a layout, or `repeated`: one number for all elements with
+    stride 0, as `sum().backward()` sends it. asked: which inputs require a gradient. answered: which outputs get a
+    cotangent, the others' being undefined.
+    """
+
+    input_layout: str = ""
+    grad_output_layout: str = "contiguous"
+    asked: tuple[bool, ...] = ()
+    answered: tuple[bool, ...] = ()
+
+
+class Trial:
+    """One forward, and one backward when `finish` is called; several may be under way at once.
+
+    values, gradients (None where not asked for), returned (of custom backwards), overwritten: which of the caller's
+    tensors hold other numbers than before, in words.
+    """
+
+    def __init__(self, case: Case, call: Call, truth: Truth, way: Way = Way()) -> None:
+        layout = way.input_layout or case.layout
+        asked = way.asked or (True,) * len(truth.inputs)
+        self._truth, self._way = truth, way
+        self.inputs = tuple(
+            lay_out(tensor.to(case.device, copy=True), layout).detach().requires_grad_(ask)
+            for tensor, ask in zip(truth.inputs, asked, strict=True)
+        )
+        self.values = outputs_of(call(*self.inputs))
+        _check_structure(self.values, truth, self.inputs[0])
+        self.gradients: tuple[Tensor | None, ...] = ()
+        self.returned = Returned()
+        self.overwritten: tuple[str, ...] = ()
+
+    def finish(self) -> Trial:
+        """Run the backward."""
+        answered = self._way.answered or (True,) * len(self.values)
+        device = self.inputs[0].device
+        grad_outputs = tuple(
+            _spread(grad.to(device, copy=True), self._way.grad_output_layout) for grad in self._truth.grad_outputs
+        )
+        asked = [tensor for tensor in self.inputs if tensor.requires_grad]
+        sent = [
+            pair for pair, is_sent in zip(zip(self.values, grad_outputs, strict=True), answered, strict=True) if is_sent
+        ]
+        with watch_backwards(self.values) as self.returned:
+            found = iter(gradients_of([value for value, _ in sent], asked, [grad for _, grad in sent]))
+        self.gradients = tuple(next(found) if tensor.requires_grad else None for tensor in self.inputs)
+        self.overwritten = (
+            *_changed("input", self.inputs, self._truth.inputs),
+            *_changed("grad_output", grad_outputs, self._truth.grad_outputs),
+        )
+        return self
+
+
+def _spread(tensor: Tensor, layout: str) -> Tensor:
+    if layout == "repeated" and tensor.numel():
+        return tensor.reshape(-1)[0].clone().expand(tensor.shape)
+    return lay_out(tensor, layout)
+
+
+def _changed(what: str, tensors: Sequence[Tensor], before: Sequence[Tensor]) -> list[str]:
+    found = []
+    for index, (tensor, given) in enumerate(zip(tensors, before, strict=True)):
+        now = tensor.detach().cpu()
+        if not ((now == given) | (now.isnan() & given.isnan())).all():
+            found.append(f"{what} {index}")
+    return found
+
+
+def _check_structure(values: Sequence[Tensor], truth: Truth, like: Tensor) -> None:
+    if len(values) != len(truth.values):
+        raise WrongStructure(f"{len(values)} outputs, the reference has {len(truth.values)}")
+    for index, (value, right) in enumerate(zip(values, truth.values, strict=True)):
+        for what, got, wanted in (
+            ("shape", tuple(value.shape), tuple(right.shape)),
+            ("dtype", value.dtype, like.dtype),
+            ("device", value.device, like.device),
+        ):
+            if got != wanted:
+                raise WrongStructure(f"output {index} has {what} {got}, the reference has {wanted}")
