@@ -14,8 +14,8 @@ from gradgauge.calling import Call
 from gradgauge.cases import Case
 from gradgauge.catalog import FunctionEntry
 from gradgauge.diagnosis import diagnose
+from gradgauge.error_budgets import Budgets
 from gradgauge.oracle import Truth
-from gradgauge.rounding import Budgets
 from gradgauge.situations import Situation
 from gradgauge.trials import Trial
 from gradgauge.ulps import count_ulps
@@ -28,15 +28,15 @@ TAIL = 2.0**-10
 class Comparison:
     """What the elements of one output, or of one input's gradient, came to.
 
-    elements: how many were compared. budget: the largest error, in ulps, that roundings excuse. max_ulp, p999_ulp
-    (99.9 % of the elements err by no more), tail_ulp: errors in ulps; NaN errors count as infinite. max_abs, max_rel:
-    the largest absolute error, and relative to what is right. nonfinite: how many differ from the oracle in
-    finiteness; zero_signs: how many are zeros of the other sign. worst, worst_nonfinite: the readable place and nature
-    of the largest error. dots: Σ got·right, Σ got², Σ right².
+    elements: how many were compared. times_budget: the largest error over what roundings excuse there. max_ulp,
+    p999_ulp (99.9 % of the elements err by no more), tail_ulp: errors in ulps; NaN counts as infinite. max_abs,
+    max_rel: the largest absolute error, and relative to what is right. nonfinite: how many differ from the oracle in
+    finiteness; zero_signs: how many are zeros of the other sign. worst, worst_nonfinite: what is wrong, and where, in
+    words. dots: Σ got·right, Σ got², Σ right².
     """
 
     elements: int = 0
-    budget: float = 0.5
+    times_budget: float = 0.0
     max_ulp: float = 0.0
     p999_ulp: float = 0.0
     max_abs: float = 0.0
@@ -57,14 +57,13 @@ class Comparison:
     @property
     def is_within_budget(self) -> bool:
         """Whether roundings excuse every error."""
-        return self.max_ulp <= self.budget
+        return self.times_budget <= 1
 
     def merge(self, other: Comparison) -> None:
-        """Take in another evaluation of the same tensor; of two budgets the one nearest to being broken counts."""
-        if not other.elements:
-            return
-        if not self.elements or other.max_ulp / other.budget > self.max_ulp / self.budget:
-            self.max_ulp, self.budget, self.worst = other.max_ulp, other.budget, other.worst
+        """Take in another evaluation of the same tensor."""
+        if other.times_budget > self.times_budget:
+            self.times_budget, self.worst = other.times_budget, other.worst
+        self.max_ulp = max(self.max_ulp, other.max_ulp)
         self.elements += other.elements
         self.nonfinite += other.nonfinite
         self.zero_signs += other.zero_signs
@@ -110,12 +109,11 @@ def judge(case: Case, entry: FunctionEntry, call: Call, situation: Situation, bu
         if situation.has_values:
             for index, (parts, value) in enumerate(zip(agreement.values, trial.values, strict=True)):
                 found = compare_values(value, truth, index)
-                _merge(parts, found.by_kind(situation.kind, entry, budgets.values[index]))
-        own = budgets.for_gradients(truth)
+                _merge(parts, found.by_kind(situation.kind, entry, budgets.of_value(truth, index)))
         for index, (parts, gradient) in enumerate(zip(agreement.gradients, trial.gradients, strict=True)):
             if gradient is not None:
                 found = compare_gradients(gradient, truth, index)
-                _merge(parts, found.by_kind(situation.kind, entry, own[index]))
+                _merge(parts, found.by_kind(situation.kind, entry, budgets.of_gradient(truth, index)))
         for name, slope in _kink_slopes(entry, truth, trial.gradients).items():
             agreement.kink_slopes.setdefault(name, slope)
     return agreement
@@ -156,35 +154,39 @@ class Elementwise:
     tail_ulps: Tensor | None = None
     is_gradient: bool = False
 
-    def by_kind(self, kind: str, entry: FunctionEntry, budget: float) -> Parts:
-        """Return what the elements came to under one kind; where that is empty, under the kind of each element."""
+    def by_kind(self, kind: str, entry: FunctionEntry, excused: Tensor) -> Parts:
+        """Return what the elements came to under one kind; where that is empty, under the kind of each element.
+
+        excused: the ulps that roundings may cost, of each element or of all.
+        """
+        times = self.ulps / excused
         if kind:
-            return {kind: self._summarize(self.compared, entry, budget)}
+            return {kind: self._summarize(self.compared, entry, times)}
         kinds = self.truth.kinds
         if kinds is None:
-            return {KINDS[0]: self._summarize(self.compared, entry, budget)}
+            return {KINDS[0]: self._summarize(self.compared, entry, times)}
         if not self.truth.is_elementwise or kinds.shape != self.got.shape:
-            return {"edges": self._summarize(self.compared, entry, budget)}
+            return {"edges": self._summarize(self.compared, entry, times)}
         marked = {KINDS[code]: self.compared & (kinds == code) for code in range(len(KINDS)) if (kinds == code).any()}
-        return {each: self._summarize(mask, entry, budget) for each, mask in marked.items()}
+        return {each: self._summarize(mask, entry, times) for each, mask in marked.items()}
 
-    def _summarize(self, mask: Tensor, entry: FunctionEntry, budget: float) -> Comparison:
+    def _summarize(self, mask: Tensor, entry: FunctionEntry, times: Tensor) -> Comparison:
         count = int(mask.sum())
         if not count:
-            return Comparison(budget=budget)
+            return Comparison()
         ulps, both, differs = self.ulps[mask], self.both[mask], self.differs[mask]
         got, right, error = self.got[mask], self.right[mask], self.error[mask]
         # A NaN among the ulps must lose.
-        ulps = ulps.nan_to_num(nan=math.inf)
-        largest, lost = float(ulps.max()), int(differs.sum())
+        ulps, times = ulps.nan_to_num(nan=math.inf), times[mask].nan_to_num(nan=math.inf)
+        largest, lost = float(times.max()), int(differs.sum())
         found = Comparison(
             elements=count,
-            budget=budget,
-            max_ulp=largest,
+            times_budget=largest,
+            max_ulp=float(ulps.max()),
             p999_ulp=float(ulps.kthvalue(max(1, math.ceil(0.999 * count))).values),
             nonfinite=lost,
-            worst=self._describe(mask, int(ulps.argmax()), ulps, entry, budget) if largest > 0 else "",
-            worst_nonfinite=self._describe(mask, int(differs.int().argmax()), None, entry, budget) if lost else "",
+            worst=self._explain(mask, ulps, times, entry) if largest > 1 else "",
+            worst_nonfinite=self._describe(mask, int(differs.int().argmax()), differs, entry) if lost else "",
         )
         if not self.is_gradient:
             zeros = (got == 0) & (right == 0)
@@ -201,7 +203,13 @@ class Elementwise:
             found.tail_ulp = float(tail.max()) if len(tail) else None
         return found
 
-    def _describe(self, mask: Tensor, place: int, ulps: Tensor | None, entry: FunctionEntry, budget: float) -> str:
+    def _explain(self, mask: Tensor, ulps: Tensor, times: Tensor, entry: FunctionEntry) -> str:
+        place = int(times.argmax())
+        excused = float(ulps[place] / times[place])
+        said = self._describe(mask, place, ~(times <= 1), entry)
+        return f"{float(ulps[place]):.4g} ulp where {excused:.3g} are excused; {said}"
+
+    def _describe(self, mask: Tensor, place: int, bad: Tensor, entry: FunctionEntry) -> str:
         got, right = self.got[mask], self.right[mask]
         wrong, true = float(got[place]), float(right[place])
         if not all(tensor.shape == self.got.shape for tensor in self.truth.inputs):
@@ -209,8 +217,7 @@ class Elementwise:
         inputs = [tensor.double()[mask] for tensor in self.truth.inputs]
         # Nine digits tell a float32 from its neighbours.
         given = ", ".join(f"{float(tensor[place]):.9g}" for tensor in inputs)
-        bad = ~(ulps <= budget) if ulps is not None else self.differs[mask]
-        nature = diagnose(inputs[0], got, right, bad, joints(entry.function)) if len(inputs) == 1 and bad.any() else ""
+        nature = diagnose(inputs[0], got, right, bad, joints(entry.function)) if len(inputs) == 1 else ""
         return f"{nature}{'; ' if nature else ''}at ({given}): {wrong:.6g} where {true:.6g} is right"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -13,6 +13,7 @@ from gradgauge.atlas import Place, joints, places
 from gradgauge.calling import Call
 from gradgauge.cases import Case, parse_shapes
 from gradgauge.catalog import FunctionEntry
+from gradgauge.error_budgets import Budgets
 from gradgauge.inputs import place_values, torch_dtype
 from gradgauge.model import Function
 from gradgauge.oracle import Truth, tell_truth
@@ -25,7 +26,7 @@ OTHERS_AT = 1.5
 
 @dataclass(frozen=True)
 class Curve:
-    """One line of a picture. name: `value`, `gradient`, or either's `_error` in ulps; along: the input it follows."""
+    """One line of a picture. name: `value` or `gradient`, or either's `_error` or `_budget`; along: what it follows."""
 
     name: str
     along: str
@@ -33,11 +34,11 @@ class Curve:
     y: list[float]
 
 
-def curves_of(case: Case, entry: FunctionEntry, call: Call) -> Iterator[Curve]:
-    """Yield value, gradient and the error of each of the call's first output, along each of its inputs.
+def curves_of(case: Case, entry: FunctionEntry, call: Call, budgets: Budgets) -> Iterator[Curve]:
+    """Yield value and gradient of the call's first output along each of its inputs, their errors and what is excused.
 
-    The points lie close over the function's `curve`, joints included, and thin out to ±1e4 beyond it. An error is in
-    ulps of the case's dtype, as agreement counts them.
+    The points lie close over the function's `curve`, joints included, and thin out to ±1e4 beyond it. Errors and
+    budgets are in ulps of the case's dtype, as agreement counts them.
     """
     names = entry.function.inputs
     x = _points(entry.function).to(torch_dtype(case.dtype, case.function))
@@ -53,6 +54,8 @@ def curves_of(case: Case, entry: FunctionEntry, call: Call) -> Iterator[Curve]:
         yield Curve("gradient", name, given, _floats(slope.got))
         yield Curve("value_error", name, given, _floats(torch.where(value.both, value.ulps, torch.nan)))
         yield Curve("gradient_error", name, given, _floats(torch.where(slope.both, slope.ulps, torch.nan)))
+        yield Curve("value_budget", name, given, _floats(budgets.of_value(truth, 0).expand(x.shape)))
+        yield Curve("gradient_budget", name, given, _floats(budgets.of_gradient(truth, along).expand(x.shape)))
 
 
 @dataclass(frozen=True)
@@ -74,9 +77,7 @@ class AtlasEntry:
     is_right: bool | None
 
 
-def atlas_of(
-    case: Case, entry: FunctionEntry, call: Call, value_budget: float, gradient_budgets: Sequence[float]
-) -> Iterator[AtlasEntry]:
+def atlas_of(case: Case, entry: FunctionEntry, call: Call, budgets: Budgets) -> Iterator[AtlasEntry]:
     """Yield value and gradient (for a cotangent of 1) at every landmark of the function, along each of its inputs.
 
     The tensors have the case's shape, so that compiled code needs no other kernel; nothing is yielded where the
@@ -97,9 +98,12 @@ def atlas_of(
         assert gradient is not None
         slope = compare_gradients(gradient, truth, along)
         rights = (truth.values[0], truth.values[0]), (truth.lowest[along], truth.highest[along])
-        both = (("value", value, value_budget), ("gradient", slope, gradient_budgets[along]))
-        for (what, compared, budget), (low, high) in zip(both, rights, strict=True):
-            wrong = compared.differs | ~(compared.ulps <= budget)
+        both = (
+            ("value", value, budgets.of_value(truth, 0)),
+            ("gradient", slope, budgets.of_gradient(truth, along)),
+        )
+        for (what, compared, excused), (low, high) in zip(both, rights, strict=True):
+            wrong = compared.differs | ~(compared.ulps <= excused)
             for index, place in enumerate(found):
                 at = (int(each) for each in torch.unravel_index(torch.tensor(index), shape))
                 spot = tuple(at)

@@ -61,7 +61,7 @@ def _ulp_cell(metric: Metric, labels: dict[str, str], found: Comparison) -> Cell
         labels,
         found.max_ulp,
         is_right=False,
-        detail=f"{found.max_ulp:.4g} ulp, the budget is {found.budget:.3g}; {found.worst}",
+        detail=found.worst,
     )
 
 

@@ -89,7 +89,7 @@ ATLAS_GRADIENT = Metric("atlas_gradient", "1", None, exact=True, help="The slope
 VALUE_BUDGET = _lower(
     "value_budget_ulp",
     "ulp",
-    "The error of a value that correctly rounded steps may add up to. Fails if a fault passes it.",
+    "What correctly rounded steps may cost a value, on 99 % of the elements. Fails if a fault passes it.",
 )
 GRADIENT_BUDGET = _lower("gradient_budget_ulp", "ulp", "The same for a gradient.")
 REFERENCE_VALUE = _lower(
