@@ -171,13 +171,18 @@ class Elementwise:
         return {each: self._summarize(mask, entry, times) for each, mask in marked.items()}
 
     def _summarize(self, mask: Tensor, entry: FunctionEntry, times: Tensor) -> Comparison:
-        count = int(mask.sum())
+        places = mask.reshape(-1).nonzero().squeeze(1)
+        count = len(places)
         if not count:
             return Comparison()
-        ulps, both, differs = self.ulps[mask], self.both[mask], self.differs[mask]
-        got, right, error = self.got[mask], self.right[mask], self.error[mask]
+
+        def taken(tensor: Tensor) -> Tensor:
+            return tensor.reshape(-1).index_select(0, places)
+
+        ulps, both, differs = taken(self.ulps), taken(self.both), taken(self.differs)
+        got, right, error = taken(self.got), taken(self.right), taken(self.error)
         # A NaN among the ulps must lose.
-        ulps, times = ulps.nan_to_num(nan=math.inf), times[mask].nan_to_num(nan=math.inf)
+        ulps, times = ulps.nan_to_num(nan=math.inf), taken(times).nan_to_num(nan=math.inf)
         largest, lost = float(times.max()), int(differs.sum())
         found = Comparison(
             elements=count,
@@ -192,13 +197,15 @@ class Elementwise:
             zeros = (got == 0) & (right == 0)
             found.zero_signs = int((zeros & (got.signbit() != right.signbit())).sum())
         if both.any():
-            got, right, error = got[both], right[both], error[both].abs()
+            if not both.all():
+                got, right, error = got[both], right[both], error[both]
+            error = error.abs()
             found.max_abs = float(error.max())
             found.max_rel = float(torch.where(error == 0, 0.0, error / right.abs()).max())
             scale = max(1.0, float(got.abs().max()), float(right.abs().max()))  # squares would overflow
             found.dots = tuple(float((a / scale) @ (b / scale)) for a, b in ((got, right), (got, got), (right, right)))  # type: ignore[assignment]
         if self.tail_ulps is not None:
-            tail = self.tail_ulps[mask]
+            tail = taken(self.tail_ulps)
             tail = tail[~tail.isnan()]
             found.tail_ulp = float(tail.max()) if len(tail) else None
         return found

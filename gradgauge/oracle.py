@@ -23,6 +23,7 @@ class Truth:
     lowest, highest: for each input the bounds of a right gradient; equal but at kinks.
     compared: for each input where the gradient is judged at all (not where an input is NaN).
     kinds: of each element of the first input, the index in `atlas.KINDS`; None where all are random.
+    is_tuple: the reference returns a tuple, be it of one.
     """
 
     inputs: tuple[Tensor, ...]
@@ -34,6 +35,7 @@ class Truth:
     highest: tuple[Tensor, ...]
     compared: tuple[Tensor, ...]
     kinds: Tensor | None = None
+    is_tuple: bool = False
 
     @property
     def is_contaminated(self) -> bool:
@@ -65,7 +67,8 @@ def tell_truth(
     cotangents_of: the outputs, rounded to the working dtype → a grad_output for each.
     """
     leaves = tuple(tensor.double().detach().requires_grad_() for tensor in inputs)
-    values = outputs_of(entry.reference.implementation.call(*leaves))
+    result = entry.reference.implementation.call(*leaves)
+    values = outputs_of(result)
     dtype = inputs[0].dtype
     grad_outputs = cotangents_of([value.detach().to(dtype) for value in values])
     upcast = tuple(grad.double() for grad in grad_outputs)
@@ -82,6 +85,7 @@ def tell_truth(
         highest,
         tuple(~mask for mask in _nan_masks(plain)),
         kinds,
+        isinstance(result, tuple),
     )
 
 

@@ -49,7 +49,11 @@ class Trial:
             lay_out(tensor.to(case.device, copy=True), layout).detach().requires_grad_(ask)
             for tensor, ask in zip(truth.inputs, asked, strict=True)
         )
-        self.values = outputs_of(call(*self.inputs))
+        result = call(*self.inputs)
+        self.values = outputs_of(result)
+        if isinstance(result, tuple) != truth.is_tuple:
+            right = "a tuple" if truth.is_tuple else "a tensor"
+            raise WrongStructure(f"returned a {type(result).__name__} where the reference returns {right}")
         _check_structure(self.values, truth, self.inputs[0])
         self.gradients: tuple[Tensor | None, ...] = ()
         self.returned = Returned()
