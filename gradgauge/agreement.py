@@ -259,8 +259,10 @@ def _finiteness(got: Tensor, low: Tensor, high: Tensor, compared: Tensor, dtype:
     both = got.isfinite() & stored_low.isfinite() & stored_high.isfinite()
     alike = both | (got == stored_low) | (got == stored_high) | (got.isnan() & stored_low.isnan())
     # On the brink of overflow a rounding decides between the largest finite value and infinity.
-    brink = torch.finfo(dtype).max * (1 - 8 * torch.finfo(dtype).eps)
-    alike |= (got.abs() >= brink) & (high.abs() >= brink) & (got.sign() == high.sign())
+    # What is infinite itself, or overflows by far, is no such case: there a finite number hides it.
+    largest, slack = torch.finfo(dtype).max, 8 * torch.finfo(dtype).eps
+    is_near = high.isfinite() & ((high.abs() / largest - 1).abs() <= slack)
+    alike |= is_near & (got.abs() >= largest * (1 - slack)) & (got.sign() == high.sign())
     return ~alike & compared, both & compared
 
 

@@ -199,12 +199,25 @@ def _problems(folder: RunFolder, progress: Progress) -> tuple[str, ...]:
     for broken in progress.plan.get("catalog", {}).get("broken", []):
         line = f":{broken['line']}" if broken["line"] else ""
         problems.append(f"broken: {broken['file']}{line}: {broken['message']}")
-    problems += [_say(record) for record in records if Verdict(record["verdict"]).is_failure]
+    problems += _failures([record for record in records if Verdict(record["verdict"]).is_failure])
     if progress.status not in RAN_TO_ITS_END:
         problems.append(f"the suites did not run to their end; see {folder.worker_log}")
     if not any(record["verdict"] not in ("unavailable", "not-applicable", "unsupported") for record in records):
         problems.append("nothing was measured")
     return tuple(problems)
+
+
+def _failures(failed: list[dict[str, Any]]) -> list[str]:
+    """Return a line for each technique that fails in a suite: its first record, and how many more there are.
+
+    A fault shows in many kinds of input; one technique's must not push another's out of sight.
+    """
+    grouped: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for record in failed:
+        key = tuple(record[axis] or "" for axis in ("suite", "function", "implementation", "mode", "verdict"))
+        grouped.setdefault(key, []).append(record)
+    more = {key: f" (and {len(group) - 1} more)" if len(group) > 1 else "" for key, group in grouped.items()}
+    return [f"{_say(group[0])}{more[key]}" for key, group in grouped.items()]
 
 
 def _say(record: dict[str, Any]) -> str:

@@ -10,9 +10,10 @@ from torch.autograd.gradcheck import GradcheckError
 
 from gradgauge.atlas import joints
 from gradgauge.attempts import Failure, Unsupported, Wrong, attempt
-from gradgauge.calling import Call
+from gradgauge.calling import Call, outputs_of
 from gradgauge.cases import Case
 from gradgauge.catalog import FunctionEntry
+from gradgauge.compilation import graph_nodes
 from gradgauge.inputs import generator_for, random_inputs
 from gradgauge.loading import first_line
 
@@ -50,6 +51,7 @@ def check_second_order(call: Call, inputs: tuple[Tensor, ...]) -> None:
 
     Raises Unsupported where the backward cannot be differentiated, and says so.
     """
+    _refuse_once_differentiable(call, inputs)
     fast = sum(tensor.numel() for tensor in inputs) > MOST_ELEMENTS
     try:
         torch.autograd.gradgradcheck(call, inputs, fast_mode=fast, gen_non_contig_grad_outputs=True)
@@ -57,6 +59,19 @@ def check_second_order(call: Call, inputs: tuple[Tensor, ...]) -> None:
         raise Wrong(f"gradgradcheck: {_told(error)}") from error
     except RuntimeError as error:
         raise Unsupported(f"double backward: {first_line(error)}") from error
+
+
+def _refuse_once_differentiable(call: Call, inputs: tuple[Tensor, ...]) -> None:
+    """Raise Unsupported where a backward is marked so.
+
+    PyTorch hangs the error beside the graph, where no gradient meets it: a silent zero in place of an exception.
+    """
+    outputs = outputs_of(call(*inputs))
+    grad_outputs = [torch.ones_like(output, requires_grad=True) for output in outputs]
+    gradients = torch.autograd.grad(outputs, inputs, grad_outputs, create_graph=True, allow_unused=True)
+    nodes = graph_nodes(tuple(gradient for gradient in gradients if gradient is not None))
+    if any(node.name() == "torch::autograd::Error" for node in nodes):
+        raise Unsupported("double backward: its backward is marked @once_differentiable")
 
 
 def _told(error: GradcheckError) -> str:

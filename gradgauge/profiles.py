@@ -12,8 +12,9 @@ WINDOW = 8
 """So many neighbours on both sides share their largest deviation with an element."""
 NEAR = 0.05
 """Within this distance, relative to 1 + |x|, neighbours share absolute deviations, too."""
-STEEP = 4.0
-"""Where more than so many times the median is excused, results cancel: there the absolute deviation counts, too."""
+STEEP, STEEP_ULP = 4.0, 16.0
+"""Where more is excused than so many times the median, and than so many ulps, results cancel: there the absolute
+deviation counts, too."""
 _BOTH_SIDES = range(-WINDOW, WINDOW + 1)
 
 
@@ -37,7 +38,7 @@ class Profile:
         shared = torch.stack([_shifted(absolute[order], by, 0.0) for by in _BOTH_SIDES])
         alike = torch.stack([_shifted(ulps[order], by, 0.0) for by in _BOTH_SIDES])
         largest = alike.amax(dim=0)
-        cancels = largest > STEEP * ulps.median()
+        cancels = largest > max(STEEP_ULP, STEEP * float(ulps.median()))
         return cls(xs, largest, torch.where(near & cancels, shared, 0.0).amax(dim=0))
 
     def at(self, x: Tensor, spacing: Tensor) -> Tensor:

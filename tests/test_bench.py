@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -154,6 +155,15 @@ def test_each_failure_makes_status_1_and_names_the_case(tmp_path: Path, scripted
     case = "relu · reference · eager · forward · cpu · float32 · 8x8 · contiguous"
     assert outcome.problems == (f"{verdict}: {case}: time [input a]: it broke",)
     assert outcome.folder.read_description()["complete"] is True
+
+
+def test_a_technique_that_fails_often_is_one_problem_and_hides_no_other(tmp_path: Path, scripted: Scripted) -> None:
+    often = [measured(Verdict.FAIL, detail=f"place {index}", labels={"kind": f"k{index}"}) for index in range(30)]
+    other = measured(Verdict.FAIL, case=replace(CASE, implementation="where"), detail="it broke")
+    scripted(filing(*often, other))
+    first, second = run(tmp_path).problems
+    assert first.endswith("time [kind k0]: place 0 (and 29 more)")
+    assert second.endswith("time: it broke")
 
 
 @pytest.mark.parametrize("verdict", [Verdict.EXPECTED_FAIL, Verdict.NOISY, Verdict.PASS, Verdict.UNSUPPORTED])

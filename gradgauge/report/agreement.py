@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from gradgauge.records import Record, Verdict
 from gradgauge.report.data import RunData
+from gradgauge.report.faults import ATLAS, reason_of
 from gradgauge.report.labels import Labels, odd_labels, odd_protocol
 
 
@@ -72,9 +73,10 @@ def expected_reasons(run: RunData, function: str, implementation: str) -> list[s
         for record in run.records
         if (record.case.function, record.case.implementation) == (function, implementation)
         and record.verdict is Verdict.EXPECTED_FAIL
+        and record.metric not in ATLAS
     ]
     stated = described.expected_fail if described else {}
-    reasons = [stated.get(record.metric) or record.detail for record in records]
+    reasons = [stated.get(record.metric) or reason_of(record.detail) for record in records]
     return [reason for reason in dict.fromkeys(reasons) if reason]
 
 

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 
 from gradgauge.records import Verdict
 
-Tone = Literal["plain", "good", "warn", "bad", "muted"]
+Tone = Literal["plain", "good", "warn", "bad", "muted", "neutral"]
 
 
 @dataclass(frozen=True)
@@ -129,12 +129,16 @@ class Cell:
 
 @dataclass(frozen=True)
 class Table:
-    """A table; on a narrow screen each row becomes a card headed by its first `heads` cells."""
+    """A table; on a narrow screen each row becomes a card headed by its first `heads` cells.
+
+    is_dense: many short rows, which stand close.
+    """
 
     columns: tuple[Column, ...]
     rows: tuple[tuple[Cell, ...], ...]
     caption: str = ""
     heads: int = 1
+    is_dense: bool = False
     kind: ClassVar[str] = "table"
 
     def __post_init__(self) -> None:

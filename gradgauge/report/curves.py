@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from gradgauge.records import Series
-from gradgauge.report.formatting import listed
+from gradgauge.report.formatting import MISSING, listed, ulps
 
 Range = tuple[float, float]
 _RELATIVE = 0.01
@@ -34,6 +34,45 @@ class CurveFinding:
         said = [f"{what} is visibly wrong for {_ranges(self.differs)}"] if self.differs else []
         said += [f"{what} is not finite for {_ranges(self.not_finite)}"] if self.not_finite else []
         return "; ".join(said)
+
+
+@dataclass(frozen=True)
+class ErrorCurve:
+    """By how many ulps a curve errs, and by how many it may, point by point: none where the run does not say."""
+
+    curve: Series
+    budget_ulp: tuple[float, ...] = ()
+
+    @property
+    def points(self) -> tuple[tuple[float, float, float], ...]:
+        """Return inputs, errors (NaN where there is none to speak of) and budgets (infinite where unknown)."""
+        budgets = self.budget_ulp or (math.inf,) * len(self.curve.x)
+        return tuple(
+            point for point in zip(self.curve.x, self.curve.y, budgets, strict=True) if not math.isnan(point[0])
+        )
+
+    @property
+    def largest_ulp(self) -> float | None:
+        """Return the largest error; None where there is none."""
+        return max((y for _, y, _ in self.points if not math.isnan(y)), default=None)
+
+    @property
+    def is_beyond(self) -> bool:
+        """Whether an error is above its budget."""
+        return any(y > budget for _, y, budget in self.points)
+
+    @property
+    def largest_in_words(self) -> str:
+        """Return the largest error with its unit."""
+        largest = self.largest_ulp
+        return MISSING if largest is None else ulps(largest)
+
+    def complaint(self, what: str) -> str:
+        """Return that the error is above the budget, in words: where it is so by the largest factor."""
+        x, y, budget = max(
+            (point for point in self.points if point[1] > point[2]), key=lambda point: point[1] / point[2]
+        )
+        return f"{what} errs by {ulps(y)} where {ulps(budget)} are excused, at x = {_short(x)}"
 
 
 def examine(curve: Series, reference: Series | None, kinks: tuple[float, ...] = ()) -> CurveFinding:

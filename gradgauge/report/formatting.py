@@ -32,6 +32,7 @@ def quantity(value: float | None, unit: str) -> str:
         "ratio": ratio,
         "ulp": ulps,
         "": number,
+        "1": number,
         "count": number,
     }
     if unit in _RATES:
@@ -146,12 +147,38 @@ def number(value: float) -> str:
 
 
 def ulps(value: float) -> str:
-    """Return an error in units in the last place; where it is large, only its size matters.
+    """Return an error in units in the last place, of which three digits matter, and its size where it is tiny.
 
-    >>> ulps(0.5), ulps(3), ulps(16_800_000)
-    ('0.5 ulp', '3 ulp', '1.68 × 10⁷ ulp')
+    >>> ulps(0.5), ulps(3), ulps(16_811_111), ulps(1234.5), ulps(5e-324)
+    ('0.5 ulp', '3 ulp', '1.68 × 10⁷ ulp', '1,230 ulp', '< 0.001 ulp')
     """
-    return f"{_power_of_ten(value) if abs(value) >= _PLAIN_BELOW else number(value)} ulp"
+    if 0 < value < _PLAIN_ABOVE:
+        return f"< {_PLAIN_ABOVE} ulp"
+    rounded = float(f"{value:.3g}")
+    return f"{_power_of_ten(rounded) if abs(rounded) >= _PLAIN_BELOW else number(rounded)} ulp"
+
+
+def cosine(value: float) -> str:
+    """Return a cosine similarity: near 1, by how much it misses.
+
+    >>> cosine(1.0), cosine(1 - 2**-52), cosine(-0.25)
+    ('1', '1 − 2.2 × 10⁻¹⁶', '-0.25')
+    """
+    off = value - 1
+    if off == 0 or abs(off) > _PLAIN_ABOVE:
+        return number(value)
+    return f"1 {'−' if off < 0 else '+'} {number(float(f'{abs(off):.1e}'))}"
+
+
+def signed(value: float) -> str:
+    """Return a plain number with a true minus sign, and the sign of a zero.
+
+    >>> signed(-0.25), signed(0.0), signed(-0.0), signed(3.0)
+    ('−0.25', '+0', '−0', '3')
+    """
+    if value == 0:
+        return "−0" if math.copysign(1, value) < 0 else "+0"
+    return f"{'−' if value < 0 else ''}{number(abs(value))}"
 
 
 def compact(value: float) -> str:

@@ -49,10 +49,17 @@ def odd_protocol(labels: Labels) -> Labels:
 def words(labels: Labels) -> str:
     """Return labels as one text.
 
-    >>> words((("clock", "wall"), ("input", "a")))
-    'wall clock · input=a'
+    >>> words((("clock", "wall"), ("input", "a"), ("kind", "strided input")))
+    'wall clock · input=a · strided input'
     """
-    return " · ".join(_WORDS[pair][0] if pair in _WORDS else "=".join(pair) for pair in labels)
+    return " · ".join(_word(pair) for pair in labels)
+
+
+def _word(pair: tuple[str, str]) -> str:
+    key, value = pair
+    if pair in _WORDS:
+        return _WORDS[pair][0]
+    return value if key == "kind" else f"{key}={value}"
 
 
 def explanation(labels: Labels) -> str:

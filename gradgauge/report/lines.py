@@ -9,7 +9,7 @@ from gradgauge.report.advice import by_both_clocks
 from gradgauge.report.data import RunData
 from gradgauge.report.formatting import listed, plural, shortened
 from gradgauge.report.ranking import Recommendation, recommendations
-from gradgauge.report.summary import disagreeing_as_expected, drifting, failing, not_run, state_of, unadvised
+from gradgauge.report.summary import drifting, expected_in_short, failing, not_run, state_of, unadvised
 from gradgauge.report.tables.cells import ABOUT
 
 MAX_LINES = 20
@@ -41,9 +41,9 @@ def _head(run: RunData) -> Iterator[str]:
         yield from _cut([f"  ✗ {remark.subject}: {remark.text}" for remark in wrong], _MAX_PROBLEM_LINES)
     elif any(record.value is not None for record in run.records):
         yield f"Nothing failed in {plural(len(run.records), 'record')}."
-    expected = disagreeing_as_expected(run)
+    expected = expected_in_short(run)
     if expected:
-        yield f"Disagree as they say themselves: {_some([remark.subject for remark in expected], _MOST_SUBJECTS)}."
+        yield f"Disagree as they say themselves: {_some(expected, _MOST_SUBJECTS)}."
     skipped = {remark.subject for remark in not_run(run)}
     if skipped:
         yield f"Could not run, or not all of it: {_some(sorted(skipped), _MOST_SUBJECTS)}."

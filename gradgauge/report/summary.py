@@ -8,10 +8,15 @@ from gradgauge.records import Record, Verdict
 from gradgauge.report.agreement import Status, expected_reasons, failures, standings
 from gradgauge.report.control import controls
 from gradgauge.report.data import RunData
+from gradgauge.report.faults import ATLAS, Fault, faults_of
 from gradgauge.report.formatting import listed, plural
+from gradgauge.report.kinds import names_kinds
 from gradgauge.report.labels import common_words
 from gradgauge.report.places import Place
 from gradgauge.report.ranking import PURPOSES, recommendations
+
+_MOST_FAULTS = 2
+_MOST_EXPECTED = 4
 
 
 @dataclass(frozen=True)
@@ -80,17 +85,19 @@ def failing(run: RunData) -> list[Remark]:
 
 def disagreeing_as_expected(run: RunData) -> list[Remark]:
     """Return the implementations that disagree and say so themselves, with their reasons."""
-    modes: dict[tuple[str, str], list[str]] = {}
-    for record in run.records:
-        if record.verdict is Verdict.EXPECTED_FAIL:
-            modes.setdefault((record.case.function, record.case.implementation), []).append(record.case.mode)
     return [
-        Remark(
-            f"{function}: {implementation}",
-            f"({listed(list(dict.fromkeys(found)))}) " + " ".join(expected_reasons(run, function, implementation)),
-        )
-        for (function, implementation), found in modes.items()
+        Remark(f"{function}: {implementation}", _expected_text(run, records))
+        for (function, implementation), records in _expected(run).items()
     ]
+
+
+def expected_in_short(run: RunData) -> list[str]:
+    """Return the same for a line: `relu: mine (the sign is wrong for x < −5)`, two faults at most, by name."""
+    found = []
+    for (function, implementation), records in _expected(run).items():
+        told = "; ".join(fault.what for fault in _told(records)[:_MOST_FAULTS])
+        found.append(f"{function}: {implementation}{f' ({told})' if told else ''}")
+    return found
 
 
 def not_run(run: RunData) -> list[Remark]:
@@ -133,16 +140,50 @@ def unadvised(run: RunData) -> list[str]:
     ]
 
 
+def _expected(run: RunData) -> dict[tuple[str, str], list[Record]]:
+    grouped: dict[tuple[str, str], list[Record]] = {}
+    for record in run.records:
+        if record.verdict is Verdict.EXPECTED_FAIL:
+            grouped.setdefault((record.case.function, record.case.implementation), []).append(record)
+    return grouped
+
+
+def _told(records: list[Record]) -> list[Fault]:
+    """Return the faults that have a name, as in older runs none has; the places of an atlas show nothing else."""
+    if not names_kinds(records):
+        return []
+    return [fault for fault in faults_of(records) if fault.record.detail and fault.metric not in ATLAS]
+
+
+def _expected_text(run: RunData, records: list[Record]) -> str:
+    """Return what was measured, fault by fault, then the implementation's own word for it."""
+    case = records[0].case
+    modes = listed(list(dict.fromkeys(record.case.mode for record in records)))
+    reasons = " ".join(expected_reasons(run, case.function, case.implementation))
+    told = _told(records)
+    if not told:
+        return f"({modes}) {reasons}"
+    measured = "; ".join(map(_fault_text, told[:_MOST_EXPECTED]))
+    more = f"; and {plural(len(told) - _MOST_EXPECTED, 'more fault')}" if len(told) > _MOST_EXPECTED else ""
+    return f"({modes}) Measured: {measured}{more}. It says itself: {reasons}"
+
+
 def _machine_of(record: Record) -> Place:
     return Place.of(record).setting.whatever_clock
 
 
 def _failure_text(records: list[Record]) -> str:
-    worst = records[0]
-    what = f"{worst.metric}: {worst.detail}" if worst.detail else f"{worst.metric} {worst.verdict}"
-    more = f" (and {plural(len(records) - 1, 'more record')})" if len(records) > 1 else ""
-    crashed = "crashed, " if worst.verdict is Verdict.CRASHED else ""
-    return f"{crashed}{what}{more}"
+    faults = faults_of(records)
+    more = f"; and {plural(len(faults) - _MOST_FAULTS, 'more fault')}" if len(faults) > _MOST_FAULTS else ""
+    return "; ".join(_fault_text(fault) for fault in faults[:_MOST_FAULTS]) + more
+
+
+def _fault_text(fault: Fault) -> str:
+    what = f"{fault.metric}: {fault.what}" if fault.record.detail else f"{fault.metric} {fault.record.verdict}"
+    crashed = "crashed, " if fault.record.verdict is Verdict.CRASHED else ""
+    count = plural(len(fault.records) - 1, "more record") if len(fault.records) > 1 else ""
+    extent = fault.extent if "kind" in fault.record.labels else f"and {count}" if count else ""
+    return f"{crashed}{what}{f' ({extent})' if extent else ''}"
 
 
 def _concerned(records: list[Record]) -> str:

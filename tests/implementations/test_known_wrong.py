@@ -27,9 +27,10 @@ def at_points(load: Load, technique: str, *, dtype: torch.dtype = torch.float32)
     ("technique", "value", "slope"),
     [
         ("sign_fault", RELU, (0.0, 0.0, -1.0, -1.0)),
-        ("one_percent_off", RELU, (0.0, 0.0, 1.01, 1.01)),
+        ("per_mille_off", RELU, (0.0, 0.0, 1.001, 1.001)),
         ("nonfinite_gradient", RELU, (0.0, 0.0, NAN, 1.0)),
         ("zeros", (0.0,) * 4, (0.0,) * 4),
+        ("constant", (1.0,) * 4, (1.0,) * 4),
         ("nan_to_zero", RELU, SLOPE),
         ("unexpected_agreement", RELU, SLOPE),
     ],
@@ -74,3 +75,13 @@ def test_raises_in_the_forward(load: Load) -> None:
 @pytest.mark.parametrize("technique", ["aborts", "hangs", "eats_memory"])
 def test_files_that_end_the_process_can_be_loaded(load: Load, technique: str) -> None:
     assert callable(load(f"tests/known_wrong_process/relu/{technique}.py").IMPLEMENTATION.call)
+
+
+def test_a_file_that_defines_a_custom_operator_can_be_loaded_twice(load: Load) -> None:
+    first, file = load("tests/known_right/relu/custom_op.py"), "tests/known_right/../known_right/relu/custom_op.py"
+    second = load(file)
+    assert first is not second
+    x = torch.tensor(X, requires_grad=True)
+    value = second.IMPLEMENTATION.call(x)
+    torch.testing.assert_close(value.detach(), torch.tensor(RELU))
+    torch.testing.assert_close(torch.autograd.grad(value.sum(), x)[0], torch.tensor(SLOPE))

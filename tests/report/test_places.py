@@ -36,6 +36,7 @@ def labelled(device: str, **labels: str) -> Record:
         (GPU, {"clock": "wall", "protocol": "accumulating"}, "wall clock · accumulating gradients"),
         (GPU, {"clock": "device", "launch": "graph"}, "CUDA graph"),
         ("cpu", {"cache": "tepid", "input": "a"}, "cache=tepid · input=a"),
+        ("cpu", {"input": "a", "kind": "strided input"}, "input=a · strided input"),
     ],
 )
 def test_usual_labels_go_unsaid_and_odd_ones_make_a_place_of_their_own(

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from gradgauge.records import Series
 from gradgauge.report.blocks import Svg
-from gradgauge.report.curves import CurveFinding
+from gradgauge.report.curves import CurveFinding, ErrorCurve
+from gradgauge.report.figures.error_plot import draw_error
 from gradgauge.report.figures.scales import FARTHEST
 from gradgauge.report.figures.style import BAD, BEHIND, GRID, INK, PAPER, Look, theme
 from gradgauge.report.figures.svg import new_axes, to_svg
@@ -17,26 +18,37 @@ from gradgauge.report.figures.svg import new_axes, to_svg
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+_CURVE_PX, _ERROR_PX = 140, 62
 _MOST_POINTS = 700
 _LINEAR_UP_TO = 50.0
 
 
 @dataclass(frozen=True)
 class Trace:
-    """One of the two axes: the curve, the reference's, and what was found in it."""
+    """One of the two axes: the curve, the reference's, what was found in it, and its error where that is known."""
 
     curve: Series
     reference: Series | None
     finding: CurveFinding
+    error: ErrorCurve | None = None
 
 
 def draw_curves(traces: dict[str, Trace], look: Look, breakpoints: tuple[float, ...], alt: str, width_px: int) -> Svg:
     """Return the drawing; traces: what stands on the y axis → its trace, from above."""
     with theme():
-        figure, grid = new_axes(width_px, 40 + 140 * len(traces), rows=len(traces), share_x=True)
-        for axes, (name, trace) in zip(grid, traces.items(), strict=True):
+        heights_px = tuple(
+            float(height)
+            for trace in traces.values()
+            for height in ((_CURVE_PX, _ERROR_PX) if trace.error else (_CURVE_PX,))
+        )
+        figure, grid = new_axes(width_px, 40 + sum(heights_px), heights_px, share_x=True)
+        left = iter(grid)
+        for name, trace in traces.items():
+            axes = next(left)
             _draw(axes, trace, look, breakpoints)
             axes.set_title(name, loc="left", color=INK, pad=5)
+            if trace.error:
+                draw_error(next(left), trace.error, look, breakpoints, name)
         grid[-1].set_xlabel(traces[next(iter(traces))].curve.x_unit or "x")
         return to_svg(figure, alt)
 
@@ -109,6 +121,8 @@ def _scale(axes: Axes, xs: list[float], ys: list[float], linear_up_to: float, br
     outer = [sign * 10.0**power for power in range(1, 40) for sign in (-1, 1)]
     outer = [x for x in outer if linear_up_to * 1.5 < abs(x) <= reach]
     outer = [x for x in outer if abs(x) == max(map(abs, outer)) or len(outer) <= 4 or math.log10(abs(x)) % 2 == 0]
+    # Labels of neighbouring decades would stand on one another.
+    outer = [x for x in outer if abs(x) == max(map(abs, outer)) or 50 * abs(x) < max(map(abs, outer))]
     inner = sorted({0.0, *(breakpoints if any(breakpoints) else (-linear_up_to, linear_up_to))})
     _ticks(axes.xaxis, [x for x in (*inner, *outer) if low <= x <= high])
     reach_y = max((abs(y) for y in ys if math.isfinite(y)), default=0.0)

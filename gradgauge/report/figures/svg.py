@@ -23,12 +23,17 @@ _LONG_NUMBER = re.compile(r"-?\d+\.\d{2,}")
 _GEOMETRY = {"d", "x", "y", "x1", "x2", "y1", "y2", "points", "transform", "width", "height"}
 
 
-def new_axes(width_px: float, height_px: float, rows: int = 1, *, share_x: bool = False) -> tuple[Figure, list[Axes]]:
-    """Return a figure measured in CSS pixels with its axes below one another, outside pyplot's registry."""
+def new_axes(
+    width_px: float, height_px: float, ratios: tuple[float, ...] = (1.0,), *, share_x: bool = False
+) -> tuple[Figure, list[Axes]]:
+    """Return a figure measured in CSS pixels with its axes below one another, outside pyplot's registry.
+
+    ratios: how high each of the axes is beside the others.
+    """
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width_px / 72, height_px / 72), dpi=72, layout="constrained")
-    grid = figure.subplots(rows, 1, sharex=share_x, squeeze=False)
+    grid = figure.subplots(len(ratios), 1, sharex=share_x, squeeze=False, height_ratios=ratios)
     return figure, list(grid[:, 0])
 
 
@@ -62,6 +67,12 @@ def swatch(look: Look, *, dashed: bool) -> Svg:
 def behind_swatch() -> Svg:
     """Return a legend's sample of the broad pale line that stands behind a curve."""
     line = '<path d="M0 6H24" stroke="var(--behind)" stroke-width="6"/>'
+    return Svg(f'<svg aria-hidden="true" class="swatch" viewBox="0 0 24 12" width="24">{line}</svg>', 24)
+
+
+def budget_swatch() -> Svg:
+    """Return a legend's sample of the dashed line that marks a budget."""
+    line = '<path d="M0 6H24" stroke="var(--muted)" stroke-width="1.4" stroke-dasharray="5 3"/>'
     return Svg(f'<svg aria-hidden="true" class="swatch" viewBox="0 0 24 12" width="24">{line}</svg>', 24)
 
 

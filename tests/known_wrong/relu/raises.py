@@ -9,19 +9,27 @@ from torch import Tensor
 
 from gradgauge.model import Implementation
 
+WRONG = True
+RED = {"value_max_ulp": ("random",)}
+SAYS = "this backward always raises"
+
 
 class _Relu(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
+        ctx.save_for_backward(x)
         return x.clamp(min=0)
 
     @staticmethod
     def backward(ctx: Any, grad_output: Tensor) -> Tensor:
-        raise RuntimeError("this backward always raises")
+        (x,) = ctx.saved_tensors
+        if WRONG:
+            raise RuntimeError("this backward always raises")
+        return torch.where(x < 0, 0, grad_output)
 
 
 def relu(x: Tensor) -> Tensor:
-    """Return max(x, 0) elementwise; its backward raises RuntimeError."""
+    """Return max(x, 0) elementwise."""
     y: Tensor = _Relu.apply(x)  # type: ignore[no-untyped-call]  # torch leaves `apply` untyped
     return y
 

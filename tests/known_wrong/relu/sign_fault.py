@@ -9,6 +9,10 @@ from torch import Tensor
 
 from gradgauge.model import Implementation
 
+WRONG = True
+RED = {"gradient_max_ulp": ("every element", "every call"), "kink_slope": ("x = 0",)}
+SAYS = "the sign is wrong for x > 0"
+
 
 class _Relu(torch.autograd.Function):
     @staticmethod
@@ -19,13 +23,14 @@ class _Relu(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad_output: Tensor) -> Tensor:
         (x,) = ctx.saved_tensors
-        return torch.where(x < 0, 0, -grad_output)
+        # The fault: a minus sign too many, on one of the two branches.
+        return torch.where(x < 0, 0, -grad_output if WRONG else grad_output)
 
 
 def relu(x: Tensor) -> Tensor:
-    """Return max(x, 0) elementwise; the gradient is the fault."""
+    """Return max(x, 0) elementwise."""
     y: Tensor = _Relu.apply(x)  # type: ignore[no-untyped-call]  # torch leaves `apply` untyped
     return y
 
 
-IMPLEMENTATION = Implementation(call=relu, convention={"x = 0": -1.0})
+IMPLEMENTATION = Implementation(call=relu, convention={"x = 0": 1.0})

@@ -1,4 +1,4 @@
-"""The gradient is 1 % too large."""
+"""A cotangent with strides of its own is read as if it were contiguous."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ import torch
 from torch import Tensor
 
 from gradgauge.model import Implementation
+
+WRONG = True
+RED = {"gradient_max_ulp": ("every cotangent layout",)}
 
 
 class _Relu(torch.autograd.Function):
@@ -19,13 +22,17 @@ class _Relu(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad_output: Tensor) -> Tensor:
         (x,) = ctx.saved_tensors
-        return torch.where(x < 0, 0, 1.01 * grad_output)
+        if not WRONG:
+            grad_output = grad_output.contiguous()
+        # The fault of a kernel that is given a pointer and a length: it reads one element after the other.
+        flat = grad_output.as_strided((grad_output.numel(),), (1,))
+        return torch.where(x < 0, 0, flat.reshape(x.shape))
 
 
 def relu(x: Tensor) -> Tensor:
-    """Return max(x, 0) elementwise; the gradient is the fault."""
+    """Return max(x, 0) elementwise."""
     y: Tensor = _Relu.apply(x)  # type: ignore[no-untyped-call]  # torch leaves `apply` untyped
     return y
 
 
-IMPLEMENTATION = Implementation(call=relu, convention={"x = 0": 1.01})
+IMPLEMENTATION = Implementation(call=relu, convention={"x = 0": 1.0})

@@ -1,0 +1,37 @@
+"""The backward raises for a tensor without elements."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gradgauge.model import Implementation
+
+WRONG = True
+RED = {"gradient_max_ulp": ("empty",)}
+
+
+class _Relu(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        ctx.save_for_backward(x)
+        return x.clamp(min=0)
+
+    @staticmethod
+    def backward(ctx: Any, grad_output: Tensor) -> Tensor:
+        (x,) = ctx.saved_tensors
+        # The fault: a smallest element that does not exist.
+        if (WRONG or x.numel()) and x.min() >= 0:
+            return grad_output  # nothing to mask
+        return torch.where(x < 0, 0, grad_output)
+
+
+def relu(x: Tensor) -> Tensor:
+    """Return max(x, 0) elementwise."""
+    y: Tensor = _Relu.apply(x)  # type: ignore[no-untyped-call]  # torch leaves `apply` untyped
+    return y
+
+
+IMPLEMENTATION = Implementation(call=relu, convention={"x = 0": 1.0})

@@ -1,0 +1,36 @@
+"""The gradient is 0.1 % too large."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gradgauge.model import Implementation
+
+WRONG = True
+RED = {"gradient_max_ulp": ("every element", "every call")}
+SAYS = "1.001 times what is right for x > 0"
+
+
+class _Relu(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        ctx.save_for_backward(x)
+        return x.clamp(min=0)
+
+    @staticmethod
+    def backward(ctx: Any, grad_output: Tensor) -> Tensor:
+        (x,) = ctx.saved_tensors
+        slope = 1.001 if WRONG else 1.0  # the fault
+        return torch.where(x < 0, 0, slope * grad_output)
+
+
+def relu(x: Tensor) -> Tensor:
+    """Return max(x, 0) elementwise."""
+    y: Tensor = _Relu.apply(x)  # type: ignore[no-untyped-call]  # torch leaves `apply` untyped
+    return y
+
+
+IMPLEMENTATION = Implementation(call=relu, convention={"x = 0": 1.0})

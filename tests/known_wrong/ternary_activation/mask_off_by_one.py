@@ -1,0 +1,42 @@
+"""At each kink the mask takes the neighbouring piece, one element off; its convention says otherwise."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gradgauge.model import Implementation
+
+WRONG = True
+RED = {"kink_slope": ("x = -5", "x = 5")}
+
+
+def _tail_slope(x: Tensor) -> Tensor:
+    """Return σ′(|x| − 5), with the σ that is small in the tails."""
+    sigmoid = torch.sigmoid(5 - x.abs())
+    return sigmoid * (1 - sigmoid)
+
+
+class _TernaryActivation(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        ctx.save_for_backward(x)
+        return torch.where(x < -5, -torch.sigmoid(-x - 5), torch.where(x < 5, 0.1 * x, torch.sigmoid(x - 5)))
+
+    @staticmethod
+    def backward(ctx: Any, grad_output: Tensor) -> Tensor:
+        (x,) = ctx.saved_tensors
+        # The fault: by default bucketize counts a boundary to the piece on its left.
+        piece = torch.bucketize(x, x.new_tensor([-5.0, 5.0]), right=not WRONG)
+        return grad_output * torch.where(piece == 1, 0.1, _tail_slope(x))
+
+
+def ternary_activation(x: Tensor) -> Tensor:
+    """Return the staircase: −σ(−x − 5) below −5, 0.1 · x between −5 and 5, σ(x − 5) from 5 on."""
+    y: Tensor = _TernaryActivation.apply(x)  # type: ignore[no-untyped-call]  # torch leaves `apply` untyped
+    return y
+
+
+IMPLEMENTATION = Implementation(call=ternary_activation, convention={"x = -5": 0.1, "x = 5": 0.25})
