@@ -46,12 +46,19 @@ class CompileAhead:
             self._process = None
 
 
+WARM_AFTER = 4
+"""When so many cases found all their kernels in the disk cache, the others' are taken to be there, too."""
+
+
 def compile_ahead(job: Job, cases: Sequence[Case]) -> None:
-    """Run value, gradient and inference of each case once; what raises is for the worker to report."""
+    """Run value, gradient and inference of each case once; what raises is for the worker to report.
+
+    Gives up where the disk cache is warm: it would only take the worker's cores.
+    """
     import torch
 
     from gradgauge.attempts import attempt
-    from gradgauge.compilation import compile_call, forget_compiled
+    from gradgauge.compilation import cache_traffic, compile_call, forget_compiled
     from gradgauge.session import Session
     from gradgauge.situations import main_situation
     from gradgauge.trials import Trial
@@ -68,9 +75,12 @@ def compile_ahead(job: Job, cases: Sequence[Case]) -> None:
             with torch.inference_mode():
                 call(*trial.inputs)
 
-    for case in cases:
+    for number, case in enumerate(cases, 1):
         attempt("compiling ahead", partial(once, case))
         forget_compiled()
+        hits, misses = cache_traffic()
+        if number >= WARM_AFTER and hits and not misses:
+            return
 
 
 if __name__ == "__main__":

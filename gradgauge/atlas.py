@@ -74,5 +74,6 @@ def _place(value: float, steps: int, kind: str) -> Place:
 
 
 def _rank(place: Place) -> tuple[float, int, bool]:
-    size = {"": 1.0, "largest": 1e300, "smallest": 1e-300}[place.unit]
-    return (place.value * size, place.steps, place.name != "−0")
+    if place.unit == "smallest":  # one step off zero
+        return (0.0, int(place.value), False)
+    return (place.value * (1e300 if place.unit == "largest" else 1.0), place.steps, place.name != "−0")

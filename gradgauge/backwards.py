@@ -28,18 +28,19 @@ def watch_backwards(outputs: tuple[Tensor, ...]) -> Iterator[Returned]:
     PyTorch's own nodes are not looked at: they compute what is asked for, in the right shape and dtype.
     """
     returned = Returned()
-    watched: dict[type, tuple[str, Any]] = {}
+    watched: dict[type, tuple[str, Any, Any]] = {}
     for node in graph_nodes(outputs):
         cls = getattr(type(node), "_forward_cls", None)
         if isinstance(cls, type) and cls not in watched:
             # A Function defines one of the two.
             name = "vjp" if getattr(cls, "vjp", None) is not torch.autograd.Function.vjp else "backward"
-            watched[cls] = (name, vars(cls).get(name))
-            setattr(cls, name, staticmethod(_noting(getattr(cls, name), returned)))
+            watched[cls] = (name, vars(cls).get(name), getattr(cls, name))
+    for cls, (name, _, backward) in watched.items():
+        setattr(cls, name, staticmethod(_noting(backward, returned)))
     try:
         yield returned
     finally:
-        for cls, (name, own) in watched.items():
+        for cls, (name, own, _) in watched.items():
             if own is None:
                 delattr(cls, name)  # it was inherited
             else:

@@ -30,6 +30,12 @@ def forget_compiled() -> None:
     torch._dynamo.reset()  # noqa: SLF001  (no public name does this and leaves the disk cache alone)
 
 
+def cache_traffic() -> tuple[int, int]:
+    """Return how many kernels inductor found in its disk cache since the counters were cleared, and how many not."""
+    found = counters["inductor"]
+    return int(found["fxgraph_cache_hit"]), int(found["fxgraph_cache_miss"])
+
+
 @contextmanager
 def no_recompile() -> Iterator[None]:
     """Make a recompilation raise within the block, where PyTorch would fall back to eager with a log line."""

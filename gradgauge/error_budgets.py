@@ -27,6 +27,7 @@ SAFETY = 2.0
 """An implementation may take its steps in another order, and a draw may miss the worst case: each is worth as much."""
 DRAWS = 24
 """That two equal roundings cancel in all of them happens once in 2^24 elements."""
+MOST_KEPT = 64
 FLAT = 2.0
 """Where no element is excused more than so many times the median, one number serves for all."""
 SHAPE = "64x64"
@@ -82,6 +83,8 @@ class Budgets:
 
     def _derived(self, truth: Truth) -> tuple[list[Tensor], list[Tensor]]:
         if id(truth) not in self._kept:
+            if len(self._kept) >= MOST_KEPT:
+                self._kept.clear()
             self._kept[id(truth)] = truth, _excused(truth, *_deviations(self.entry, truth))
         return self._kept[id(truth)][1]
 
@@ -141,7 +144,7 @@ def _excused(truth: Truth, values: list[Tensor], gradients: list[Tensor]) -> tup
 
 def _ulps(off: Tensor, scale: Tensor, dtype: torch.dtype) -> Tensor:
     # Where the true result is 0, an ulp is a subnormal, and no multiple of it means anything.
-    meant = off.isfinite() & scale.isfinite() & (scale != 0)
+    meant = off.isfinite() & (scale.abs() <= torch.finfo(dtype).max) & (scale != 0)
     return LEAST_ULP + SAFETY * torch.where(meant, count_ulps(off.nan_to_num(), scale, dtype), 0.0)
 
 

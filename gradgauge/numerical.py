@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
@@ -68,11 +69,13 @@ def _refuse_once_differentiable(call: Call, inputs: tuple[Tensor, ...]) -> None:
     """
     outputs = outputs_of(call(*inputs))
     grad_outputs = [torch.ones_like(output, requires_grad=True) for output in outputs]
-    gradients = torch.autograd.grad(outputs, inputs, grad_outputs, create_graph=True, allow_unused=True)
+    gradients: Sequence[Tensor | None] = torch.autograd.grad(
+        outputs, inputs, grad_outputs, create_graph=True, allow_unused=True
+    )
     nodes = graph_nodes(tuple(gradient for gradient in gradients if gradient is not None))
     if any(node.name() == "torch::autograd::Error" for node in nodes):
         raise Unsupported("double backward: its backward is marked @once_differentiable")
 
 
 def _told(error: GradcheckError) -> str:
-    return first_line(error).rstrip(",:")
+    return str(error).splitlines()[0].rstrip(",:")

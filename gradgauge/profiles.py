@@ -58,6 +58,8 @@ class Profile:
 def _shifted(tensor: Tensor, by: int, fill: float) -> Tensor:
     """Return the tensor with the element that lies `by` further on in each element's place."""
     moved = torch.full_like(tensor, fill)
+    if abs(by) >= len(tensor):
+        return moved
     if by >= 0:
         moved[: len(tensor) - by] = tensor[by:]
     else:

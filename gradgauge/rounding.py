@@ -30,7 +30,7 @@ _EXACT = frozenset(
     abs neg sign sgn where clamp clamp_min clamp_max minimum maximum fmin fmax amax amin relu threshold
     threshold_backward hardtanh hardtanh_backward ceil floor round trunc copysign heaviside ldexp masked_fill positive
     nan_to_num fill zero fmod remainder frac max min sort topk
-    copy clone _to_copy detach alias lift_fresh scalar_tensor view _unsafe_view reshape expand permute transpose t
+    copy clone to _to_copy detach alias lift_fresh scalar_tensor view _unsafe_view reshape expand permute transpose t
     squeeze unsqueeze slice select narrow index index_put _index_put_impl index_select gather scatter masked_select
     masked_scatter cat stack split chunk flip roll repeat constant_pad_nd unfold as_strided select_backward
     slice_backward empty empty_like empty_strided zeros zeros_like ones ones_like full full_like arange new_empty
@@ -71,6 +71,9 @@ class RoundedSteps(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch
         return out + self._off(out, cost_ulp) if out.dtype == torch.float64 else out
 
     def _off(self, out: Tensor, cost_ulp: float) -> Tensor:
+        # The float64 oracle is rounded as well, so that the two may lie a whole ulp apart; and half an ulp is a tie,
+        # which would leave every other float64 where it is.
+        cost_ulp = max(1.0, cost_ulp) if self._dtype == torch.float64 else cost_ulp
         signs = torch.randint(0, 2, out.shape, generator=self._generator, dtype=torch.float64) * 2 - 1
         # What the dtype holds needs no rounding; a float64 result that fits a float32 is taken to be exact by design.
         is_exact = out == out.to(torch.float32 if self._dtype == torch.float64 else self._dtype)

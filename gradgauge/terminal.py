@@ -108,12 +108,16 @@ def specification_lines(name: str, entry: dict[str, Any]) -> list[str]:
     lines += ["derivative", *_indent(entry["derivative"]), "source", *_indent(entry["source"])]
     kinks = [f"{kink['name']}: slopes {kink['slopes']}" if kink["slopes"] else kink["name"] for kink in entry["kinks"]]
     lines += ["kinks", *_indent("\n".join(kinks) or "none")]
-    budgets = f"values {entry['value_budget_ulp']:g} ulp, gradients {entry['gradient_budget_ulp']:g} ulp"
+    budgets = ", ".join(f"{what}s {_budget(entry[f'{what}_budget_ulp'])}" for what in ("value", "gradient"))
     lines += ["error budgets", *_indent(budgets), "implementations"]
     for technique, found in entry["implementations"].items():
         lines += _indent(f"{technique}: {found['summary']}")
         lines += _indent("\n".join(f"  expected to fail {key}: {why}" for key, why in found["expected_fail"].items()))
     return lines
+
+
+def _budget(stated_ulp: float | None) -> str:
+    return "derived from the steps" if stated_ulp is None else f"{stated_ulp:g} ulp"
 
 
 def _indent(text: str) -> list[str]:

@@ -52,8 +52,8 @@ class Trial:
         result = call(*self.inputs)
         self.values = outputs_of(result)
         if isinstance(result, tuple) != truth.is_tuple:
-            right = "a tuple" if truth.is_tuple else "a tensor"
-            raise WrongStructure(f"returned a {type(result).__name__} where the reference returns {right}")
+            names = ("tuple", "tensor") if isinstance(result, tuple) else ("tensor", "tuple")
+            raise WrongStructure("returned a {} where the reference returns a {}".format(*names))
         _check_structure(self.values, truth, self.inputs[0])
         self.gradients: tuple[Tensor | None, ...] = ()
         self.returned = Returned()

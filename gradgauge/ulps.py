@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor
+
+EXPONENT = 0x7FF0000000000000
+"""The bits of a float64's exponent."""
 
 
 def ulp(scale: Tensor, dtype: torch.dtype) -> Tensor:
@@ -18,12 +19,9 @@ def ulp(scale: Tensor, dtype: torch.dtype) -> Tensor:
     """
     info = torch.finfo(dtype)
     magnitude = scale.detach().double().abs().clamp(max=info.max)
-    # frexp gives m·2^e with ½ ≤ m < 1, so the spacing at the scale is eps·2^(e−1).
-    least = int(math.log2(info.smallest_normal)) + 1
-    # frexp(0) has the exponent 0, as 0.5 has.
-    exponent = torch.where(magnitude == 0, least, torch.frexp(magnitude).exponent.clamp(min=least))
-    spacing = torch.ldexp(torch.full_like(magnitude, info.eps), exponent - 1)
-    return torch.where(magnitude.isnan(), magnitude, spacing)
+    # Without its mantissa a float64 is the power of two below it, and 0 where it is subnormal; a NaN becomes infinite.
+    below = (magnitude.view(torch.int64) & EXPONENT).view(torch.float64)
+    return (below * info.eps).clamp(min=info.smallest_normal * info.eps) + 0 * magnitude
 
 
 def count_ulps(error: Tensor, scale: Tensor, dtype: torch.dtype) -> Tensor:

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from gradgauge.ahead import CompileAhead, compile_ahead
+from gradgauge.ahead import WARM_AFTER, CompileAhead, compile_ahead
 from gradgauge.cases import Case
 from gradgauge.runs import RunFolder
 from tests.fakes import CASE, a_case, a_job
@@ -79,6 +79,20 @@ def test_each_case_runs_value_gradient_and_inference_and_one_that_raises_stops_n
     cases = [Case.from_json({**case.to_json(), "shape": "32x32"}) for case in COMPILED]
     compile_ahead(a_job(folder, {"functions": ("relu",)}), cases)
     assert did == ["forget", "gradient", "inference", "forget"]
+
+
+@pytest.mark.parametrize(
+    ("traffic", "runs"), [((9, 0), WARM_AFTER), ((9, 1), 2 * WARM_AFTER), ((0, 0), 2 * WARM_AFTER)]
+)
+def test_it_gives_up_where_the_disk_cache_is_warm(
+    folder: RunFolder, monkeypatch: pytest.MonkeyPatch, traffic: tuple[int, int], runs: int
+) -> None:
+    forgotten: list[int] = []
+    monkeypatch.setattr("gradgauge.compilation.compile_call", lambda call: call)
+    monkeypatch.setattr("gradgauge.compilation.forget_compiled", lambda: forgotten.append(1))
+    monkeypatch.setattr("gradgauge.compilation.cache_traffic", lambda: traffic)
+    compile_ahead(a_job(folder, {"functions": ("relu",)}), COMPILED * WARM_AFTER)
+    assert len(forgotten) == runs
 
 
 def test_the_helper_uses_the_workers_threads(folder: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:

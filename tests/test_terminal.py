@@ -124,3 +124,5 @@ def test_a_specification_tells_formula_kinks_budgets_and_what_is_expected_to_fai
     ):
         assert words in text
     assert "    none" in specification_lines("relu", an_entry(kinks=[]))
+    derived = specification_lines("relu", an_entry(value_budget_ulp=None))
+    assert "    values derived from the steps, gradients 4 ulp" in derived
