@@ -76,7 +76,7 @@ def _compare(
         if skip[index]:
             continue
         counted += 1
-        where = f"at ({', '.join(f'{each:.6g}' for each in point)}): {ours:.6g} where {mpmath.nstr(true, 6)} is right"
+        where = f"at ({', '.join(f'{each:.6g}' for each in point)}): {ours:.17g} where {mpmath.nstr(true, 20)} is right"
         if not (math.isfinite(ours) and math.isfinite(float(true))):
             if not (ours == float(true) or (math.isnan(ours) and mpmath.isnan(true))):
                 lost, place = lost + 1, place or where

@@ -104,6 +104,12 @@ class Function:
     sample: Callable[[torch.Generator, tuple[tuple[int, ...], ...]], tuple[Tensor, ...]] | None = None
 
     @property
+    def broadcasts(self) -> bool:
+        """Whether a shape of the function's own has inputs of different shapes: then broadcasting is part of it."""
+        shapes = [parse_shapes(text, len(self.inputs)) for texts in self.shapes.values() for text in texts]
+        return any(len(set(each)) > 1 for each in shapes)
+
+    @property
     def backward_read_indices(self) -> tuple[int, ...]:
         """Return which of the inputs the derivative depends on."""
         reads = self.inputs if self.backward_reads is None else self.backward_reads

@@ -19,6 +19,8 @@ from gradgauge.trials import Way
 MAIN = ""
 """The situation whose elements have kinds of their own: random ones and every edge."""
 
+BROADCASTING = ("broadcast", "long sum")
+"""Situations whose inputs have different shapes. A function whose own shapes are alike need not take them."""
 HOSTILE_SHAPE = "4x3x6x5"
 LONG = 4096
 """So many positive terms, added up one by one, leave nothing right in bfloat16 or float16."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 
 from torch import Tensor
@@ -39,8 +40,8 @@ from gradgauge.gradient_metrics import (
 from gradgauge.grid import Suite, Sweep
 from gradgauge.numerical import check_first_order, check_second_order, smooth_inputs
 from gradgauge.power import Power, power_of_gradient, power_of_value
-from gradgauge.records import Metric
-from gradgauge.situations import Situation, hostile_situations, main_situation
+from gradgauge.records import Metric, Verdict
+from gradgauge.situations import BROADCASTING, Situation, hostile_situations, main_situation
 
 BOTH = ("forward_backward",)
 
@@ -197,7 +198,10 @@ def _put_through(gauge: Gauge, docket: Docket, kind: str, situation: Situation |
     call = gauge.call(gauge.case)
     agreement = attempt(kind, lambda: judge(gauge.case, gauge.entry, call, situation, budgets))
     if isinstance(agreement, Failure):
-        docket.add_failure(GRADIENT_ULP, labels, agreement)
+        refuses = kind in BROADCASTING and not gauge.entry.function.broadcasts
+        docket.add_failure(
+            GRADIENT_ULP, labels, replace(agreement, verdict=Verdict.UNSUPPORTED) if refuses else agreement
+        )
         return
     add_cells(gauge, docket, situation, agreement)
     if kind == "partial":

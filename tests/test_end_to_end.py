@@ -155,8 +155,16 @@ def test_every_available_implementation_and_mode_is_checked(quick: Run, metric: 
 def test_the_published_backward_is_expected_to_fail_and_nothing_else_is(quick: Run) -> None:
     expected = quick.find(verdict="expected-fail")
     assert {(line["function"], line["implementation"]) for line in expected} == {("ternary_activation", "published")}
-    assert {line["metric"] for line in expected} == {"gradient_max_ulp", "gradient_nonfinite"}
+    judged = {"gradient_max_ulp", "gradient_nonfinite", "gradcheck"}
+    assert {line["metric"] for line in expected} == judged | {"atlas_gradient"}
     assert {line["mode"] for line in expected} == set(MODES)
+
+
+def test_both_faults_of_the_published_backward_are_told_in_the_terminal_and_on_the_page(quick: Run) -> None:
+    page = quick.folder.report_html.read_text(encoding="utf-8")
+    for words in ("the sign is wrong for x < −5", "NaN for x ≤ −95 and x ≥ 95"):
+        assert words in quick.printed
+        assert words.replace("<", "&lt;") in page
 
 
 def test_the_page_stands_alone(quick: Run) -> None:
@@ -319,16 +327,24 @@ def test_functions_and_techniques_from_outside_are_measured_with_no_other_edit(o
 
 
 def test_each_output_and_each_input_of_the_new_function_is_judged(outside: Run) -> None:
-    values = outside.find(function="min_max", implementation="stacked", metric="value_max_ulp", dtype="float32")
-    assert [(line["labels"], line["verdict"]) for line in values] == [
-        ({"output": "0"}, "pass"),
-        ({"output": "1"}, "pass"),
-    ]
-    gradients = outside.find(function="min_max", implementation="stacked", metric="gradient_max_ulp", dtype="float32")
-    assert [(line["labels"], line["verdict"]) for line in gradients] == [
-        ({"input": "a"}, "pass"),
-        ({"input": "b"}, "pass"),
-    ]
+    stacked = {"function": "min_max", "implementation": "stacked", "dtype": "float32"}
+    values = {json.dumps(line["labels"]): line["verdict"] for line in outside.find(metric="value_max_ulp", **stacked)}
+    gradients = {
+        json.dumps(line["labels"]): line["verdict"] for line in outside.find(metric="gradient_max_ulp", **stacked)
+    }
+    for kind in ("random", "edges", "nonfinite", "transposed input", "0-d", "interleaved"):
+        for output in ("0", "1"):
+            assert values[json.dumps({"output": output, "kind": kind})] == "pass"
+        for one in ("a", "b"):
+            assert gradients[json.dumps({"input": one, "kind": kind})] == "pass"
+    for one in ("a", "b"):
+        assert gradients[json.dumps({"input": one, "kind": "undefined cotangent"})] == "pass"
+
+
+def test_who_does_not_broadcast_where_no_shape_asks_for_it_is_not_wrong(outside: Run) -> None:
+    lines = outside.find(function="min_max", implementation="stacked", metric="gradient_max_ulp")
+    verdicts = {(line["labels"]["kind"], line["verdict"]) for line in lines}
+    assert {("broadcast", "unsupported"), ("long sum", "unsupported")} <= verdicts
 
 
 def test_the_new_techniques_convention_is_measured(outside: Run) -> None:

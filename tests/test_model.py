@@ -17,6 +17,15 @@ def test_a_kink_is_where_the_input_equals_the_point_and_takes_both_slopes() -> N
     assert right.tolist() == [3.0, 6.0, 12.0]
 
 
+def test_a_function_broadcasts_when_a_shape_of_its_own_does() -> None:
+    def broadcasts(*shapes: str) -> bool:
+        return bool(a_function(inputs=("a", "b"), shapes={"quick": shapes}).broadcasts)
+
+    assert broadcasts("3x4", "3x4,4")
+    assert not broadcasts("3x4", "5,5")
+    assert not a_function(inputs=("a", "b")).broadcasts
+
+
 @pytest.mark.parametrize("sign", [0.0, -0.0])
 def test_both_zeros_are_the_kink_at_zero(sign: float) -> None:
     assert kink_at(0.0, left=0.0, right=1.0).mask(torch.tensor([sign])).item() is True
