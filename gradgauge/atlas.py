@@ -7,8 +7,9 @@ from typing import Literal
 
 from gradgauge.model import Function
 
-KINDS = ("random", "kinks", "edges", "nonfinite")
-"""What an element of the main inputs can be: drawn at random, at or next to a joint, another edge, ±inf or NaN."""
+KINDS = ("random", "far", "kinks", "edges", "nonfinite")
+"""What an element of the main inputs can be: drawn at random, of any size up to 1e4, at or next to a joint, another
+edge, ±inf or NaN."""
 
 NEIGHBOURS = (0, 1, 2, 8)
 """How many units in the last place off a joint or an edge its neighbours lie, on both sides."""

@@ -26,13 +26,19 @@ def outputs_of(result: Tensor | tuple[Tensor, ...]) -> tuple[Tensor, ...]:
 
 
 def gradients_of(
-    outputs: Sequence[Tensor], inputs: Sequence[Tensor], grad_outputs: Sequence[Tensor]
+    outputs: Sequence[Tensor],
+    inputs: Sequence[Tensor],
+    grad_outputs: Sequence[Tensor],
+    *,
+    may_be_disconnected: bool = False,
 ) -> tuple[Tensor, ...]:
     """Return the gradient of every input, zeros where none arrives.
 
-    Raises Disconnected when no output has a graph.
+    Raises Disconnected when no output has a graph, unless that may be.
     """
     connected = [(out, grad) for out, grad in zip(outputs, grad_outputs, strict=True) if out.requires_grad]
+    if not connected and may_be_disconnected:
+        return tuple(torch.zeros_like(tensor) for tensor in inputs)
     if not connected:
         raise Disconnected("no output is connected to an input: backward has nothing to do")
     outs, grads = zip(*connected, strict=True)

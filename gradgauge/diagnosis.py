@@ -9,6 +9,7 @@ from torch import Tensor
 
 CLOSE = 0.05
 """So near, relatively, two numbers must lie for one to be taken for the other, or for a multiple of it."""
+LEAST_FACTOR = 5e-4
 MOST_RANGES = 3
 MOST_POINTS = 2
 
@@ -45,7 +46,7 @@ def _factor(got: Tensor, right: Tensor) -> str:
         return "off"
     middle = float(factors.median())
     is_common = ((factors / middle - 1).abs() <= CLOSE * abs(middle - 1)).double().mean() > 0.9
-    return f"{middle:.4g} times what is right" if is_common else "off"
+    return f"{middle:.4g} times what is right" if is_common and abs(middle - 1) >= LEAST_FACTOR else "off"
 
 
 def ranges(x: Tensor, mask: Tensor, bad: Tensor, joints: Sequence[float]) -> str:

@@ -18,7 +18,7 @@ from gradgauge.inputs import cotangents, edges_of, generator_for, random_inputs
 from gradgauge.model import Function
 from gradgauge.oracle import Truth, tell_truth
 from gradgauge.profiles import Profile
-from gradgauge.rounding import RoundedSteps
+from gradgauge.rounding import RoundedSteps, StoredSteps
 from gradgauge.ulps import count_ulps, ulp
 
 LEAST_ULP = 0.5
@@ -81,11 +81,26 @@ class Budgets:
         coarseness = torch.finfo(accumulator).eps / torch.finfo(dtype).eps
         return 2 * excused + math.sqrt(terms) * coarseness + LEAST_ULP
 
+    def stored(self, truth: Truth) -> list[tuple[tuple[Tensor, ...], tuple[Tensor, ...]]]:
+        """Return what each formulation comes to when every step is stored in the working dtype.
+
+        Where a step overflows or underflows there, the oracle in float64 knows nothing of it.
+        """
+        calls = (self.entry.reference.implementation.call, *self.entry.function.formulations)
+        found = []
+        for call in calls:
+            with StoredSteps(truth.inputs[0].dtype):
+                found.append(_evaluate(call, truth))
+        return found
+
     def _derived(self, truth: Truth) -> tuple[list[Tensor], list[Tensor]]:
         if id(truth) not in self._kept:
             if len(self._kept) >= MOST_KEPT:
                 self._kept.clear()
-            self._kept[id(truth)] = truth, _excused(truth, *_deviations(self.entry, truth))
+            excused = _excused(truth, *_deviations(self.entry, truth))
+            # Steps that happen to be exact for an element may not be in another order: half of the others decide.
+            least = [[ulps.clamp(min=ulps.median()) if ulps.numel() else ulps for ulps in each] for each in excused]
+            self._kept[id(truth)] = truth, (least[0], least[1])
         return self._kept[id(truth)][1]
 
 
@@ -167,7 +182,8 @@ def _deviations(entry: FunctionEntry, truth: Truth) -> tuple[list[Tensor], list[
 def _evaluate(call: Call, truth: Truth) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
     leaves = tuple(tensor.double().detach().requires_grad_() for tensor in truth.inputs)
     values = outputs_of(call(*leaves))
-    gradients = gradients_of(values, leaves, tuple(grad.double() for grad in truth.grad_outputs))
+    grad_outputs = tuple(grad.double() for grad in truth.grad_outputs)
+    gradients = gradients_of(values, leaves, grad_outputs, may_be_disconnected=True)
     return tuple(value.detach() for value in values), gradients
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,6 +16,9 @@ from gradgauge.cases import Case, Shape, parse_shapes
 from gradgauge.catalog import FunctionEntry
 from gradgauge.model import Function
 
+FARTHEST = 1e4
+FAR = {1: 32, 2: 6}
+"""Number of inputs, two standing for more → how many sizes up to FARTHEST each is tried at, with both signs."""
 MOST_EDGES = 4096
 """Of the product of the edges over all inputs, no more than this many combinations are tried."""
 
@@ -95,15 +99,21 @@ class Edges:
 
 
 def edges_of(function: Function, dtype: torch.dtype) -> Edges:
-    """Return the function's places as values, distinct up to the sign of zero; what is a kink is that first."""
+    """Return the function's places as values, distinct up to the sign of zero; what is a kink is that first.
+
+    Between them lie values of every size, which random inputs seldom reach: `far`.
+    """
     found = sorted(places(function), key=lambda place: KINDS.index(place.kind))
-    values = place_values(found, dtype)
+    sizes = torch.logspace(-3, math.log10(FARTHEST), FAR[min(len(function.inputs), 2)], dtype=torch.float64)[:-1]
+    far = torch.cat([sizes, -sizes]).to(dtype)
+    values = torch.cat([place_values(found, dtype), far])
     # Compared as bits: -0.0 and 0.0 are two edges, NaN is one.
     first: dict[int, int] = {}
     for index, bits in enumerate(values.to(torch.float64).view(torch.int64).tolist()):
         first.setdefault(bits, index)
     kept = torch.tensor(sorted(first.values()))
-    kinds = torch.tensor([KINDS.index(place.kind) for place in found], dtype=torch.int8)
+    codes = [KINDS.index(place.kind) for place in found] + [KINDS.index("far")] * len(far)
+    kinds = torch.tensor(codes, dtype=torch.int8)
     kinds[~values.isfinite()] = KINDS.index("nonfinite")  # an edge that a narrow dtype cannot hold is infinite
     return Edges(values[kept], kinds[kept])
 
@@ -123,8 +133,10 @@ def edge_inputs(
     else:
         combinations = torch.cartesian_prod(*[edges.values] * inputs)
         kinds = torch.cartesian_prod(*[edges.kinds] * inputs).amax(dim=1)
-        step = max(1, -(-len(combinations) // MOST_EDGES))
-        combinations, kinds = combinations[::step], kinds[::step]
+        if len(combinations) > MOST_EDGES:
+            # Drawn, not every nth: a stride would leave out some edges of some input altogether.
+            drawn = torch.randperm(len(combinations), generator=generator_for(case, 0, "edges"))[:MOST_EDGES]
+            combinations, kinds = combinations[drawn], kinds[drawn]
     if any(tensor.numel() == 0 for tensor in background):
         return []
     # An expanded tensor repeats its first entry: edges anywhere else would be lost.

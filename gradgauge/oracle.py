@@ -72,7 +72,7 @@ def tell_truth(
     dtype = inputs[0].dtype
     grad_outputs = cotangents_of([value.detach().to(dtype) for value in values])
     upcast = tuple(grad.double() for grad in grad_outputs)
-    gradients = gradients_of(values, leaves, upcast)
+    gradients = gradients_of(values, leaves, upcast, may_be_disconnected=True)
     plain = tuple(leaf.detach() for leaf in leaves)
     lowest, highest = _bounds(entry, plain, upcast, gradients)
     return Truth(
@@ -92,14 +92,45 @@ def tell_truth(
 def _bounds(
     entry: FunctionEntry, inputs: tuple[Tensor, ...], grad_outputs: tuple[Tensor, ...], gradients: tuple[Tensor, ...]
 ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
-    lowest, highest = list(gradients), list(gradients)
+    if not entry.function.kinks:
+        return gradients, gradients
+    spread = _spread(entry, inputs, grad_outputs)
+    wide, each = spread or (inputs, gradients)
+    lowest, highest = list(each), list(each)
     for kink in entry.function.kinks:
-        mask = kink.mask(*inputs)
-        for index, (left, right) in enumerate(kink.one_sided(*inputs, *grad_outputs)):
+        mask = kink.mask(*wide)
+        for index, (left, right) in enumerate(kink.one_sided(*wide, *grad_outputs)):
             if lowest[index].shape == mask.shape:
                 lowest[index] = torch.where(mask, torch.minimum(left, right), lowest[index])
                 highest[index] = torch.where(mask, torch.maximum(left, right), highest[index])
-    return tuple(lowest), tuple(highest)
+    if spread is None:
+        return tuple(lowest), tuple(highest)
+    shapes = [tensor.shape for tensor in inputs]
+    return (
+        tuple(low.sum_to_size(shape) for low, shape in zip(lowest, shapes, strict=True)),
+        tuple(high.sum_to_size(shape) for high, shape in zip(highest, shapes, strict=True)),
+    )
+
+
+def _spread(
+    entry: FunctionEntry, inputs: tuple[Tensor, ...], grad_outputs: tuple[Tensor, ...]
+) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]] | None:
+    """Return inputs of different shapes broadcast to that of the outputs, and the gradient of each of their elements.
+
+    None where they are alike, and where the function does not broadcast them so.
+    """
+    shape = grad_outputs[0].shape
+    if all(tensor.shape == shape for tensor in inputs) or any(grad.shape != shape for grad in grad_outputs):
+        return None
+    try:
+        wide = tuple(tensor.expand(shape).clone().requires_grad_() for tensor in inputs)
+    except RuntimeError:  # a product of matrices, for one
+        return None
+    values = outputs_of(entry.reference.implementation.call(*wide))
+    if any(value.shape != shape for value in values):
+        return None
+    gradients = gradients_of(values, wide, grad_outputs, may_be_disconnected=True)
+    return tuple(tensor.detach() for tensor in wide), gradients
 
 
 def _slopes_scale(
@@ -108,6 +139,12 @@ def _slopes_scale(
     scale = entry.function.gradient_scale
     if callable(scale):
         return tuple(tensor.detach().double() for tensor in scale(inputs, grad_outputs))
+    spread = _spread(entry, inputs, grad_outputs)
+    if spread is not None:
+        # The terms of a sum may cancel; what a rounding of each of them costs is no fault.
+        least = scale * sum((grad.abs() for grad in grad_outputs), torch.zeros(()))
+        terms = (torch.maximum(gradient.abs(), least) for gradient in spread[1])
+        return tuple(term.sum_to_size(tensor.shape) for term, tensor in zip(terms, inputs, strict=True))
     total = sum((grad.abs() for grad in grad_outputs if grad.shape == inputs[0].shape), torch.zeros(()))
     largest = max((float(grad.abs().max()) for grad in grad_outputs if grad.numel()), default=0.0)
     return tuple(

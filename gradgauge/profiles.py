@@ -50,7 +50,7 @@ class Profile:
         left = (right - 1).clamp(min=0)
         ulps = torch.maximum(self.ulps[left], self.ulps[right])
         for side in (left, right):
-            near = (self.x[side] - x).abs() <= NEAR * (1 + x.abs())
+            near = x.isfinite() & spacing.isfinite() & ((self.x[side] - x).abs() <= NEAR * (1 + x.abs()))
             ulps = torch.maximum(ulps, torch.where(near, self.absolute[side] / spacing, 0.0))
         return ulps
 

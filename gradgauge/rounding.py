@@ -64,10 +64,10 @@ class RoundedSteps(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch
         if not cost:
             return result
         if name.endswith("_"):  # in place: the result is the first argument
-            return result.add_(self._off(result, cost)) if result.dtype == torch.float64 else result
-        return torch.utils._pytree.tree_map_only(Tensor, lambda out: self._moved(out, cost), result)  # noqa: SLF001
+            return result.copy_(self._rounded(result, cost))
+        return torch.utils._pytree.tree_map_only(Tensor, lambda out: self._rounded(out, cost), result)  # noqa: SLF001
 
-    def _moved(self, out: Tensor, cost_ulp: float) -> Tensor:
+    def _rounded(self, out: Tensor, cost_ulp: float) -> Tensor:
         return out + self._off(out, cost_ulp) if out.dtype == torch.float64 else out
 
     def _off(self, out: Tensor, cost_ulp: float) -> Tensor:
@@ -78,6 +78,17 @@ class RoundedSteps(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch
         # What the dtype holds needs no rounding; a float64 result that fits a float32 is taken to be exact by design.
         is_exact = out == out.to(torch.float32 if self._dtype == torch.float64 else self._dtype)
         return torch.where(is_exact | ~out.isfinite(), 0.0, signs * cost_ulp * ulp(out, self._dtype))
+
+
+class StoredSteps(RoundedSteps):  # type: ignore[no-untyped-call]  # torch leaves it untyped
+    """Within it each operator's float64 result becomes what a dtype would hold of it, infinite or 0 if need be."""
+
+    def __init__(self, dtype: torch.dtype) -> None:
+        super().__init__(dtype, torch.Generator())
+
+    def _rounded(self, out: Tensor, cost_ulp: float) -> Tensor:
+        del cost_ulp
+        return out.to(self._dtype).double() if out.dtype == torch.float64 else out
 
 
 def _cost_ulp(name: str) -> float:

@@ -28,6 +28,9 @@ LONG = 4096
 COTANGENT_LAYOUTS = ("transposed", "strided", "sliced", "channels-last", "repeated")
 INPUT_LAYOUTS = ("transposed", "strided", "sliced", "channels-last", "expanded")
 SCALARS = 8
+RANKS = ("7", "1x5", "5x1", "3x5x7", "2x1x3x1x2")
+LARGE, SMALL = 2.0**10, 2.0**-10
+"""Factors of cotangents as loss scaling and long chains make them; float16 still holds them."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +91,8 @@ class _Maker:
             if not (compiled and layout == "channels-last"):
                 yield f"{layout} cotangent", lambda layout=layout: self._laid_out(f"{layout} cotangent", layout)  # type: ignore[misc]
         yield "zero cotangent", self._zero
+        yield "large cotangent", lambda: self._scaled("large cotangent", LARGE)
+        yield "small cotangent", lambda: self._scaled("small cotangent", SMALL)
         if not compiled:
             yield "undefined cotangent", self._undefined
 
@@ -96,10 +101,13 @@ class _Maker:
             yield f"{layout} input", lambda layout=layout: self._input(layout)  # type: ignore[misc]
         yield "0-d", lambda: self._shaped("0-d", [("scalar",) * self._count] * SCALARS)
         yield "empty", lambda: self._shaped("empty", [("0x3",) * self._count])
+        yield "ranks", lambda: self._shaped("ranks", [(shape,) * self._count for shape in RANKS])
+        yield "no gradient", self._no_gradient
         if self._count > 1:
             yield "broadcast", lambda: self._shaped("broadcast", broadcasts(self._count))
             yield "long sum", self._long_sum
             yield "partial", self._partial
+            yield "mixed input", self._mixed
 
     def interleaved(self) -> Situation:
         trials = tuple((self._truth(f"interleaved {turn}", turn=turn), Way()) for turn in range(3))
@@ -114,6 +122,24 @@ class _Maker:
         main = main_situation(case, self._entry, self._seed)
         truths = [tell_truth(self._entry, truth.inputs, _zeros, truth.kinds) for truth, _ in main.trials]
         return Situation("zero cotangent", tuple((truth, Way()) for truth in truths), has_values=False)
+
+    def _scaled(self, kind: str, factor: float) -> Situation:
+        drawn = _drawn(generator_for(self._case, self._seed, kind))
+        truth = self._truth(kind, cotangents_of=lambda outputs: tuple(factor * grad for grad in drawn(outputs)))
+        return Situation(kind, ((truth, Way()),), has_values=False)
+
+    def _no_gradient(self) -> Situation:
+        """Return values alone: code that looks whether a gradient is wanted must not compute something else."""
+        way = Way(asked=(False,) * self._count)
+        return Situation("no gradient", ((self._truth("no gradient"), way),))
+
+    def _mixed(self) -> Situation:
+        truth = self._truth("mixed input")
+        ways = [
+            tuple("transposed" if index == odd else "contiguous" for index in range(self._count))
+            for odd in range(self._count)
+        ]
+        return Situation("mixed input", tuple((truth, Way(input_layout=layouts)) for layouts in ways))
 
     def _undefined(self) -> Situation:
         whole = self._truth("undefined cotangent")
@@ -194,13 +220,20 @@ def broadcasts(inputs: int) -> list[tuple[str, ...]]:
     >>> broadcasts(2)[:2]
     [('4x3x5', '5'), ('4x3x5', '4x1x1')]
     """
-    full, narrow = "4x3x5", ("5", "4x1x1", "3x1", "scalar")
+    full, narrow = "4x3x5", ("5", "4x1x1", "3x1", "4x1x5", "1x3x1", "scalar")
     found = [
         tuple(full if index == widest else other for index in range(inputs))
         for widest in range(inputs)
         for other in narrow
     ]
-    crossing: list[tuple[Shape, ...]] = [((4, 1), (1, 5)), ((1, 5), (4, 1)), ((0, 5), (5,)), ((5,), (0, 5))]
+    pairs = [
+        ((4, 1), (1, 5)),
+        ((0, 5), (5,)),
+        ((2, 4, 3, 5), (5,)),
+        ((2, 4, 3, 5), (4, 1, 1)),
+        ((2, 4, 3, 5), (1, 4, 1, 1)),
+    ]
+    crossing: list[tuple[Shape, ...]] = [each for pair in pairs for each in (pair, pair[::-1])]
     found += [tuple(format_shapes((pair[index % 2],)) for index in range(inputs)) for pair in crossing]
     return found
 

@@ -23,12 +23,12 @@ class WrongStructure(Wrong):
 class Way:
     """How a call is made and what its backward is sent; the empty way is the case's own.
 
-    input_layout: instead of the case's. grad_output_layout: a layout, or `repeated`: one number for all elements with
-    stride 0, as `sum().backward()` sends it. asked: which inputs require a gradient. answered: which outputs get a
-    cotangent, the others' being undefined.
+    input_layout: instead of the case's, of all inputs or of each. grad_output_layout: a layout, or `repeated`: one
+    number for all elements with stride 0, as `sum().backward()` sends it. asked: which inputs require a gradient.
+    answered: which outputs get a cotangent, the others' being undefined.
     """
 
-    input_layout: str = ""
+    input_layout: str | tuple[str, ...] = ""
     grad_output_layout: str = "contiguous"
     asked: tuple[bool, ...] = ()
     answered: tuple[bool, ...] = ()
@@ -43,11 +43,12 @@ class Trial:
 
     def __init__(self, case: Case, call: Call, truth: Truth, way: Way = Way()) -> None:
         layout = way.input_layout or case.layout
+        layouts = (layout,) * len(truth.inputs) if isinstance(layout, str) else layout
         asked = way.asked or (True,) * len(truth.inputs)
         self._truth, self._way = truth, way
         self.inputs = tuple(
-            lay_out(tensor.to(case.device, copy=True), layout).detach().requires_grad_(ask)
-            for tensor, ask in zip(truth.inputs, asked, strict=True)
+            lay_out(tensor.to(case.device, copy=True), each).detach().requires_grad_(ask)
+            for tensor, each, ask in zip(truth.inputs, layouts, asked, strict=True)
         )
         result = call(*self.inputs)
         self.values = outputs_of(result)
@@ -70,8 +71,11 @@ class Trial:
         sent = [
             pair for pair, is_sent in zip(zip(self.values, grad_outputs, strict=True), answered, strict=True) if is_sent
         ]
+        # Where the oracle's gradients are zero, too, an output without a graph is as right as one with zeros.
+        is_constant = not any(gradient.any() for gradient in self._truth.gradients)
+        values, grads = [value for value, _ in sent], [grad for _, grad in sent]
         with watch_backwards(self.values) as self.returned:
-            found = iter(gradients_of([value for value, _ in sent], asked, [grad for _, grad in sent]))
+            found = iter(gradients_of(values, asked, grads, may_be_disconnected=is_constant or not asked))
         self.gradients = tuple(next(found) if tensor.requires_grad else None for tensor in self.inputs)
         self.overwritten = (
             *_changed("input", self.inputs, self._truth.inputs),

@@ -268,7 +268,8 @@ def _file_budget(gauge: Gauge, metric: Metric, labels: dict[str, str], excused: 
     verdict = "pass"
     if not power.times > 1:
         verdict = "fail"
-        said += "; so nothing can be told: write the reference without cancellation, or state a budget in function.py"
+        said += "; so nothing can be told: state the largest slope as gradient_scale, write the reference without "
+        said += "cancellation, or state a budget in function.py"
     gauge.record(metric, most, verdict, said, labels=labels)
 
 

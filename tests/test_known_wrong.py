@@ -35,7 +35,7 @@ COTANGENT_LAYOUTS = tuple(
 )
 INPUT_LAYOUTS = tuple(f"{layout} input" for layout in ("transposed", "strided", "sliced", "channels-last", "expanded"))
 GROUPS = {
-    "every element": ("random", "kinks", "edges", "nonfinite"),
+    "every element": ("random", "far", "kinks", "edges", "nonfinite"),
     "every cotangent layout": COTANGENT_LAYOUTS,
     "every input layout": INPUT_LAYOUTS,
     # Not the zero cotangent, to which most wrong gradients are zero as well, nor what only several inputs have.

@@ -49,9 +49,12 @@ MIN_MAX = an_entry(
 )
 MATMUL = an_entry(a_function(inputs=("a", "b")), name="matmul", reference=lambda a, b: a @ b)
 
-EVERYWHERE = [f"{layout} cotangent" for layout in COTANGENT_LAYOUTS] + ["zero cotangent", "undefined cotangent"]
-EVERYWHERE += ["interleaved"] + [f"{layout} input" for layout in INPUT_LAYOUTS] + ["0-d", "empty"]
-SEVERAL_INPUTS = ["broadcast", "long sum", "partial"]
+OTHER_COTANGENTS = ["zero cotangent", "large cotangent", "small cotangent"]
+EVERYWHERE = [f"{layout} cotangent" for layout in COTANGENT_LAYOUTS] + [*OTHER_COTANGENTS, "undefined cotangent"]
+EVERYWHERE += (
+    ["interleaved"] + [f"{layout} input" for layout in INPUT_LAYOUTS] + ["0-d", "empty", "ranks", "no gradient"]
+)
+SEVERAL_INPUTS = ["broadcast", "long sum", "partial", "mixed input"]
 
 
 def case_of(entry: FunctionEntry, shape: str = "16x16", **changes: str) -> Case:
@@ -97,7 +100,7 @@ def test_a_function_of_two_inputs_meets_broadcasts_long_sums_and_partial_asks() 
 
 
 def test_compiled_code_meets_only_what_needs_no_other_code() -> None:
-    kept = ["transposed", "strided", "sliced", "repeated", "zero"]
+    kept = ["transposed", "strided", "sliced", "repeated", "zero", "large", "small"]
     assert names(PRODUCT, mode="compiled") == [*(f"{kind} cotangent" for kind in kept), "interleaved"]
 
 
@@ -120,8 +123,44 @@ def test_the_main_inputs_are_random_elements_and_every_edge_in_one_tensor() -> N
     assert (x == math.inf).any()
     assert truth.kinds is not None
     counts = {KINDS[code]: int((truth.kinds == code).sum()) for code in range(len(KINDS))}
-    # 7 places about the kink, one of them the two zeros; ±inf and NaN; ±largest, ±1, ±1e4.
-    assert counts == {"random": 256 - 17, "kinks": 8, "edges": 6, "nonfinite": 3}
+    # 7 places about the kink, one of them the two zeros; ±inf and NaN; ±largest, ±1, ±1e4; 31 sizes up to that.
+    assert counts == {"random": 256 - 79, "far": 62, "kinks": 8, "edges": 6, "nonfinite": 3}
+
+
+def test_elements_of_every_size_lie_between_what_is_drawn_and_the_extremes() -> None:
+    ((truth, _),) = main_situation(case_of(RELU), RELU, 0).trials
+    assert truth.kinds is not None
+    far = truth.inputs[0][truth.kinds == KINDS.index("far")]
+    for sign in (-1, 1):
+        sizes = (sign * far)[sign * far > 0].sort().values
+        assert (sizes[0], sizes[-1]) == (pytest.approx(1e-3), pytest.approx(10**3.77, rel=0.02))
+        assert (sizes[1:] / sizes[:-1]).max() < 1.8
+
+
+@pytest.mark.parametrize(("kind", "factor"), [("large cotangent", 2**10), ("small cotangent", 2**-10)])
+def test_cotangents_come_in_other_sizes(kind: str, factor: float) -> None:
+    (truth,) = truths_of(built(RELU, kind))
+    assert factor / 2 < float(truth.grad_outputs[0].abs().median()) < factor
+    assert not built(RELU, kind).has_values
+
+
+def test_without_a_gradient_only_values_are_tried() -> None:
+    ((truth, way),) = built(PRODUCT, "no gradient").trials
+    trial = Trial(case_of(PRODUCT), lambda a, b: a * b, truth, way).finish()
+    assert way.asked == (False, False)
+    assert trial.gradients == (None, None)
+    assert not trial.values[0].requires_grad
+
+
+def test_each_of_several_inputs_has_another_layout_in_turn() -> None:
+    first, second = built(PRODUCT, "mixed input").trials
+    assert [tried(PRODUCT, *each, Tensor.is_contiguous) for each in (first, second)] == [[False, True], [True, False]]
+
+
+def test_ranks_go_from_one_to_five_with_dimensions_of_one() -> None:
+    shapes = {tuple(truth.inputs[0].shape) for truth in truths_of(built(RELU, "ranks"))}
+    assert {len(shape) for shape in shapes} == {1, 2, 3, 5}
+    assert {(1, 5), (5, 1), (2, 1, 3, 1, 2)} <= shapes
 
 
 def test_where_a_nan_would_spread_random_elements_have_a_tensor_of_their_own() -> None:
@@ -135,7 +174,7 @@ def test_where_a_nan_would_spread_random_elements_have_a_tensor_of_their_own() -
 def test_tensors_too_small_for_all_edges_are_tried_in_several_truths() -> None:
     truths = truths_of(main_situation(case_of(RELU, "4"), RELU, 0))
     kinds = torch.cat([truth.kinds for truth in truths if truth.kinds is not None])
-    assert int((kinds != 0).sum()) == 17
+    assert int((kinds != 0).sum()) == 79
 
 
 def test_the_same_seed_draws_the_same_and_another_another() -> None:
@@ -227,14 +266,15 @@ def test_0_d_and_empty_inputs_have_no_dimensions_and_no_elements() -> None:
 
 def test_broadcasts_go_in_every_direction() -> None:
     shapes = [tuple(tuple(tensor.shape) for tensor in truth.inputs) for truth in truths_of(built(PRODUCT, "broadcast"))]
-    assert len(shapes) == len(set(shapes)) == 12
-    for narrow in ((5,), (4, 1, 1), (3, 1), ()):
+    assert len(shapes) == len(set(shapes)) == 22
+    for narrow in ((5,), (4, 1, 1), (3, 1), (4, 1, 5), (1, 3, 1), ()):
         assert ((4, 3, 5), narrow) in shapes
         assert (narrow, (4, 3, 5)) in shapes
     assert ((4, 1), (1, 5)) in shapes
     assert ((1, 5), (4, 1)) in shapes
     assert ((0, 5), (5,)) in shapes
     assert ((5,), (0, 5)) in shapes
+    assert ((2, 4, 3, 5), (1, 4, 1, 1)) in shapes
 
 
 def test_of_three_inputs_each_is_the_widest_in_turn() -> None:

@@ -45,18 +45,19 @@ BUILT_IN = sorted(
 
 # Besides the kinds of the main inputs.
 COTANGENTS = {
-    f"{layout} cotangent" for layout in ("transposed", "strided", "sliced", "channels-last", "repeated", "zero")
+    f"{which} cotangent"
+    for which in ("transposed", "strided", "sliced", "channels-last", "repeated", "zero", "large", "small")
 }
 INPUTS = {f"{layout} input" for layout in ("transposed", "strided", "sliced", "channels-last", "expanded")}
-ELSEWHERE = {"0-d", "empty", "interleaved"}
-OF_SEVERAL_INPUTS = {"broadcast", "long sum", "partial"}
+ELSEWHERE = {"0-d", "empty", "interleaved", "ranks"}
+OF_SEVERAL_INPUTS = {"broadcast", "long sum", "partial", "mixed input"}
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(("function", "name"), BUILT_IN)
 def test_every_right_built_in_passes_in_every_cell(checked: Measured, function: str, name: str, dtype: str) -> None:
     lines = checked_lines(checked, function, name, dtype)
-    main = {"random", "edges", "nonfinite", *(["kinks"] if function != "multiply" else [])}
+    main = {"random", "far", "edges", "nonfinite", *(["kinks"] if function != "multiply" else [])}
     ways = COTANGENTS | INPUTS | ELSEWHERE | (OF_SEVERAL_INPUTS if function == "multiply" else set())
     inputs = ("a", "b") if function == "multiply" else ("x",)
     found: dict[str, set[tuple[str, str]]] = {}
@@ -67,9 +68,9 @@ def test_every_right_built_in_passes_in_every_cell(checked: Measured, function: 
     for metric in ("gradient_max_ulp", "gradient_nonfinite"):
         assert found[metric] == {(kind, one) for kind in main | ways - {"empty"} for one in inputs}
     for metric in ("value_max_ulp", "value_nonfinite"):
-        assert found[metric] == {(kind, "") for kind in main | ways - {"empty"} - COTANGENTS}
+        assert found[metric] == {(kind, "") for kind in (main | ways | {"no gradient"}) - {"empty"} - COTANGENTS}
     for metric in ("overwritten", "gradient_mended"):
-        assert found[metric] == {(kind, "") for kind in ways | {"random"}}
+        assert found[metric] == {(kind, "") for kind in ways | {"random", "no gradient"}}
     for metric in ("gradcheck", "gradgradcheck"):
         assert found.get(metric, set()) == ({("smooth", "")} if dtype == "float64" else set())
     zeros = {(kind, "") for kind in ("kinks", "edges") if kind in main} if function != "relu" else set()

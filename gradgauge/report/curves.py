@@ -85,7 +85,8 @@ def examine(curve: Series, reference: Series | None, kinks: tuple[float, ...] = 
     points = [(x, y) for x, y in zip(curve.x, curve.y, strict=True) if not math.isnan(x)]
     finite = [abs(y) for y in known.values() if not math.isnan(y)]
     floor = min(1.0, max(finite, default=0.0))
-    lost = [math.isnan(y) for _, y in points]
+    # Where the reference's curve is not finite either, as where exp overflows, that is the function.
+    lost = [math.isnan(y) and not math.isnan(known.get(x, 0.0)) for x, y in points]
     off = [not math.isnan(y) and x not in kinks and _differs(y, known.get(x, math.nan), floor) for x, y in points]
     xs = [x for x, _ in points]
     return CurveFinding(_runs(xs, lost), _runs(xs, off))

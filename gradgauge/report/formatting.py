@@ -242,6 +242,8 @@ def _digits(value: float) -> str:
 
 
 def _power_of_ten(value: float) -> str:
+    if math.isinf(float(f"{value:.3g}")):  # the largest float, rounded
+        return "∞" if value > 0 else "−∞"
     mantissa, exponent = f"{value:.3e}".split("e")
     mantissa = mantissa.rstrip("0").rstrip(".")
     return f"{mantissa} × 10{str(int(exponent)).translate(_SUPERSCRIPT)}"
