@@ -32,8 +32,8 @@ class Comparison:
     p999_ulp (99.9 % of the elements err by no more), tail_ulp: errors in ulps; NaN counts as infinite. max_abs,
     max_rel: the largest absolute error, and relative to what is right. nonfinite: how many differ from the oracle in
     finiteness; zero_signs: how many are zeros of the other sign; forgiven: how many are right only because the
-    reference's own steps overflow or underflow in the working dtype. worst, worst_nonfinite: what is wrong, and where, in
-    words. dots: Σ got·right, Σ got², Σ right².
+    reference's own steps overflow or underflow in the working dtype. worst, worst_nonfinite: what is wrong, and where,
+    in words. dots: Σ got·right, Σ got², Σ right².
     """
 
     elements: int = 0

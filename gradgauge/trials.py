@@ -72,7 +72,8 @@ class Trial:
             pair for pair, is_sent in zip(zip(self.values, grad_outputs, strict=True), answered, strict=True) if is_sent
         ]
         # Where the oracle's gradients are zero, too, an output without a graph is as right as one with zeros.
-        is_constant = not any(gradient.any() for gradient in self._truth.gradients)
+        wanted = zip(self._truth.gradients, self.inputs, strict=True)
+        is_constant = not any(gradient.any() for gradient, tensor in wanted if tensor.requires_grad)
         values, grads = [value for value, _ in sent], [grad for _, grad in sent]
         with watch_backwards(self.values) as self.returned:
             found = iter(gradients_of(values, asked, grads, may_be_disconnected=is_constant or not asked))

@@ -34,15 +34,16 @@ COTANGENT_LAYOUTS = tuple(
     f"{layout} cotangent" for layout in ("transposed", "strided", "sliced", "channels-last", "repeated")
 )
 INPUT_LAYOUTS = tuple(f"{layout} input" for layout in ("transposed", "strided", "sliced", "channels-last", "expanded"))
+COTANGENT_SIZES = ("large cotangent", "small cotangent")
 GROUPS = {
     "every element": ("random", "far", "kinks", "edges", "nonfinite"),
     "every cotangent layout": COTANGENT_LAYOUTS,
     "every input layout": INPUT_LAYOUTS,
     # Not the zero cotangent, to which most wrong gradients are zero as well, nor what only several inputs have.
-    "every call": (*COTANGENT_LAYOUTS, *INPUT_LAYOUTS, "interleaved", "0-d"),
+    "every call": (*COTANGENT_LAYOUTS, *COTANGENT_SIZES, *INPUT_LAYOUTS, "interleaved", "0-d", "ranks"),
 }
 # Other inputs would need other code.
-NOT_COMPILED = {*INPUT_LAYOUTS, "channels-last cotangent", "0-d", "empty"}
+NOT_COMPILED = {*INPUT_LAYOUTS, "channels-last cotangent", "0-d", "empty", "ranks", "no gradient"}
 
 Cell = tuple[str, str]
 Judge = Callable[[Path, str], Measured]

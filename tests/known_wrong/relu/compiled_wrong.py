@@ -19,6 +19,8 @@ RED = {
         "strided cotangent",
         "sliced cotangent",
         "repeated cotangent",
+        "large cotangent",
+        "small cotangent",
         "interleaved",
     )
 }

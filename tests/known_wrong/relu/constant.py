@@ -11,7 +11,7 @@ from gradgauge.model import Implementation
 
 WRONG = True
 RED = {
-    "value_max_ulp": ("every element", "interleaved", "every input layout", "0-d"),
+    "value_max_ulp": ("every element", "interleaved", "every input layout", "0-d", "ranks", "no gradient"),
     "value_nonfinite": ("nonfinite",),
     "gradient_max_ulp": ("every element", "every call", "zero cotangent"),
     "kink_slope": ("x = 0",),

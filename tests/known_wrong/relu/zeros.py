@@ -11,7 +11,17 @@ from gradgauge.model import Implementation
 
 WRONG = True
 RED = {
-    "value_max_ulp": ("random", "kinks", "edges", "interleaved", "every input layout", "0-d"),
+    "value_max_ulp": (
+        "random",
+        "far",
+        "kinks",
+        "edges",
+        "interleaved",
+        "every input layout",
+        "0-d",
+        "ranks",
+        "no gradient",
+    ),
     "value_nonfinite": ("nonfinite",),
     "gradient_max_ulp": ("every element", "every call"),
     "kink_slope": ("x = 0",),

@@ -10,7 +10,7 @@ from torch import Tensor
 from gradgauge.model import Implementation
 
 WRONG = True
-RED = {"gradient_nonfinite": ("edges", "nonfinite", "zero cotangent")}
+RED = {"gradient_nonfinite": ("far", "edges", "nonfinite", "zero cotangent")}
 SAYS = "NaN for x ≤ −95 and x ≥ 95"
 
 
