@@ -460,3 +460,26 @@ def test_every_right_built_in_is_within_budget(catalog: Catalog, name: str, dtyp
             for kind, part in parts.items():
                 assert part.is_within_budget, (technique, kind)
                 assert part.nonfinite == 0, (technique, kind)
+
+
+# --- what the dtype does to the reference itself ---------------------------------------------------------------------
+
+
+def test_where_the_references_own_steps_overflow_the_same_overflow_is_right() -> None:
+    entry = an_entry(reference=lambda x: (x * x) / x)
+    x = torch.tensor([1e30, 2.0])
+    agreement = judged(entry, lambda x: (x * x) / x, x)
+    assert (agreement.values[0].nonfinite, agreement.values[0].forgiven) == (0, 1)
+    assert judged(entry, custom(lambda x: torch.where(x > 1e20, NAN, x), lambda x, g: g), x).values[0].nonfinite == 1
+
+
+def test_what_the_reference_does_not_come_to_is_not_forgiven() -> None:
+    agreement = judged(TWICE, custom(lambda x: torch.where(x == 3, INF, 2 * x), lambda x, g: 2 * g), X)
+    assert (agreement.values[0].nonfinite, agreement.values[0].forgiven) == (1, 0)
+
+
+def test_an_infinite_error_stays_infinite() -> None:
+    truth = truth_of(TWICE, X)
+    ulps = torch.tensor([0.0, INF, 1.0, 0.0, 0.0])
+    comparison = replace(compare_values(2 * X, truth, 0), ulps=ulps).by_kind("all", TWICE, HALF)["all"]
+    assert comparison.max_ulp == comparison.times_budget == INF

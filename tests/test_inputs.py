@@ -190,6 +190,17 @@ def test_a_pair_with_an_infinity_or_nan_is_no_finite_one(catalog: Catalog) -> No
     assert torch.equal(kinds == KINDS.index("nonfinite"), ~finite)
 
 
+def test_of_many_combinations_every_edge_of_every_input_has_its_turn() -> None:
+    entry = an_entry(
+        a_function(inputs=("a", "b", "c"), edges=(2.0,)), name="three", reference=lambda a, b, c: a + b + c
+    )
+    case = a_case(function="three", shape="64x64")
+    filled = edge_inputs(case, entry, random_inputs(case, entry, 0))
+    for index in range(3):
+        seen = {value for tensors, kinds in filled for value in bits(tensors[index][kinds > 0])}
+        assert seen == set(bits(edge_values(entry.function)))
+
+
 def test_an_empty_tensor_has_no_edges(catalog: Catalog) -> None:
     assert filled_at(catalog, shape="0x3") == []
 

@@ -148,3 +148,30 @@ def test_a_kink_of_two_inputs_and_two_outputs_bounds_both_gradients() -> None:
         assert truth.lowest[index][1] == torch.minimum(low, high)[1]
         assert truth.highest[index][1] == torch.maximum(low, high)[1]
         assert torch.equal(truth.lowest[index][[0, 2]], truth.gradients[index][[0, 2]])
+
+
+# --- broadcasting ---------------------------------------------------------------------------------------------------
+
+
+def test_of_a_broadcast_input_the_scale_is_the_sum_of_its_terms_sizes() -> None:
+    entry = an_entry(a_function(inputs=("a", "b")), reference=lambda a, b: a / b)
+    a, b = torch.tensor([[3.0], [-3.0]]), torch.tensor([0.5])
+    truth = truth_of(entry, a, b)
+    grad = truth.grad_outputs[0].double()
+    # ∂/∂b = −a / b², of which the two terms cancel in part.
+    assert truth.slopes_scale[1].item() == pytest.approx(float((grad * a / b**2).abs().sum()))
+    assert truth.slopes_scale[0].tolist() == [[pytest.approx(2 * abs(float(each)))] for each in grad]
+
+
+def test_where_broadcast_inputs_tie_each_term_may_go_either_way() -> None:
+    a, b = torch.tensor([[2.0], [1.0], [2.0]]), torch.tensor([2.0])
+    truth = truth_of(MIN_MAX, a, b)
+    low, high = (grad.double().reshape(3) for grad in truth.grad_outputs)
+    tied = torch.minimum(low, high)[[0, 2]].sum() + high[1]
+    assert truth.lowest[1].item() == pytest.approx(float(tied))
+    assert truth.highest[1].item() == pytest.approx(float(torch.maximum(low, high)[[0, 2]].sum() + high[1]))
+
+
+def test_a_constant_function_has_gradients_of_zero() -> None:
+    truth = truth_of(an_entry(reference=torch.ones_like), torch.ones(3))
+    assert truth.gradients[0].tolist() == [0.0, 0.0, 0.0]

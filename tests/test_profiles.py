@@ -67,3 +67,9 @@ def test_fewer_points_than_a_window_share_all() -> None:
     profile = Profile.along(doubles(3, 1, 2), doubles(1, 5, 2), doubles(0, 0, 0))
     assert profile.x.tolist() == [1, 2, 3]
     assert profile.ulps.tolist() == [5, 5, 5]
+
+
+def test_at_infinity_and_nan_there_is_no_spacing_and_no_absolute_term() -> None:
+    cancelling = Profile(doubles(-1, 0, math.inf), doubles(1, 50, 2), doubles(0, 1e-3, 1.0))
+    found = cancelling.at(doubles(math.inf, -math.inf, math.nan), doubles(math.nan, math.nan, math.nan))
+    assert found.isfinite().all()

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from gradgauge.cases import DTYPES
-from gradgauge.rounding import CORRECTLY_ROUNDED_ULP, LIBRARY_ULP, RoundedSteps
+from gradgauge.rounding import CORRECTLY_ROUNDED_ULP, LIBRARY_ULP, RoundedSteps, StoredSteps
 from gradgauge.ulps import count_ulps
 
 # As float32 numbers these have 24 digits, of which float16 and bfloat16 hold few; divided by 3 they have 53.
@@ -131,3 +131,32 @@ def test_the_generator_alone_decides() -> None:
     torch.manual_seed(5)
     assert torch.equal(one, moved(torch.exp, seed=1))
     assert not torch.equal(one, moved(torch.exp, seed=2))
+
+
+# --- sums, and what a dtype holds -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("call", [torch.sum, lambda x: x @ torch.ones(4000, dtype=torch.float64)])
+def test_a_sum_that_cancels_is_off_at_the_size_of_its_terms(call: Callable[[Tensor], Tensor]) -> None:
+    terms = torch.cat([X[:2000], -X[:2000]]) * 1e6
+    off = max(abs(float(moved(call, x=terms, seed=seed)) - float(call(terms))) for seed in range(4))
+    spacing = 2.0**-24 * float(terms.abs().sum())
+    assert 0.1 * math.sqrt(4000) * spacing < off < 2 * math.sqrt(4000) * spacing
+
+
+def test_a_sum_of_one_term_adds_nothing_to_its_rounding() -> None:
+    x = torch.tensor([1 / 3], dtype=torch.float64)
+    assert float(off_ulps(torch.sum, x=x)) == pytest.approx(CORRECTLY_ROUNDED_ULP)
+
+
+def stored(call: Callable[[Tensor], Tensor], x: float, dtype: torch.dtype) -> float:
+    with StoredSteps(dtype):
+        return float(call(torch.tensor([x], dtype=torch.float64)))
+
+
+def test_a_stored_step_overflows_and_underflows_where_the_dtype_does() -> None:
+    assert stored(lambda x: x * x / x, 1e30, torch.float32) == math.inf
+    assert stored(lambda x: x * x / x, 1e30, torch.float64) == pytest.approx(1e30)
+    assert stored(lambda x: (x * 1e-30) * 1e30, 1e-30, torch.float32) == 0.0
+    assert stored(lambda x: x + 1e-3, 1.0, torch.bfloat16) == 1.0
+    assert stored(lambda x: x.clone().mul_(300).mul_(300), 1.0, torch.float16) == math.inf

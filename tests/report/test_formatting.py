@@ -65,5 +65,10 @@ def test_no_interval_is_shown_where_an_end_is_unknown() -> None:
     assert formatting.interval(None, 2.0, "ratio") == formatting.interval(1.0, None, "s") == ""
 
 
+@pytest.mark.parametrize(("value", "shown"), [(1.7976931348623157e308, "∞ ulp"), (-1.7976931348623157e308, "−∞ ulp")])
+def test_what_rounds_to_infinity_is_shown_as_that(value: float, shown: str) -> None:
+    assert formatting.quantity(value, "ulp") == shown
+
+
 def test_missing_is_never_zero() -> None:
     assert formatting.quantity(None, "byte") != formatting.quantity(0, "byte")
