@@ -29,8 +29,9 @@ COTANGENT_LAYOUTS = ("transposed", "strided", "sliced", "channels-last", "repeat
 INPUT_LAYOUTS = ("transposed", "strided", "sliced", "channels-last", "expanded")
 SCALARS = 8
 RANKS = ("7", "1x5", "5x1", "3x5x7", "2x1x3x1x2")
-LARGE, SMALL = 2.0**10, 2.0**-10
-"""Factors of cotangents as loss scaling and long chains make them; float16 still holds them."""
+LARGE, SMALL = {"float16": 2.0**10}, {"float16": 2.0**-10}
+LARGEST, SMALLEST = 2.0**16, 2.0**-24
+"""Factors of cotangents as loss scaling and long chains make them; float16 holds the milder ones."""
 
 
 @dataclass(frozen=True)
@@ -91,8 +92,9 @@ class _Maker:
             if not (compiled and layout == "channels-last"):
                 yield f"{layout} cotangent", lambda layout=layout: self._laid_out(f"{layout} cotangent", layout)  # type: ignore[misc]
         yield "zero cotangent", self._zero
-        yield "large cotangent", lambda: self._scaled("large cotangent", LARGE)
-        yield "small cotangent", lambda: self._scaled("small cotangent", SMALL)
+        dtype = self._case.dtype
+        yield "large cotangent", lambda: self._scaled("large cotangent", LARGE.get(dtype, LARGEST))
+        yield "small cotangent", lambda: self._scaled("small cotangent", SMALL.get(dtype, SMALLEST))
         if not compiled:
             yield "undefined cotangent", self._undefined
 
@@ -130,8 +132,9 @@ class _Maker:
 
     def _no_gradient(self) -> Situation:
         """Return values alone: code that looks whether a gradient is wanted must not compute something else."""
-        way = Way(asked=(False,) * self._count)
-        return Situation("no gradient", ((self._truth("no gradient"), way),))
+        truth, asked = self._truth("no gradient"), (False,) * self._count
+        ways = (Way(asked=asked), Way(asked=asked, records_graph=False))
+        return Situation("no gradient", tuple((truth, way) for way in ways))
 
     def _mixed(self) -> Situation:
         truth = self._truth("mixed input")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from gradgauge.attempts import Wrong
@@ -25,13 +26,14 @@ class Way:
 
     input_layout: instead of the case's, of all inputs or of each. grad_output_layout: a layout, or `repeated`: one
     number for all elements with stride 0, as `sum().backward()` sends it. asked: which inputs require a gradient.
-    answered: which outputs get a cotangent, the others' being undefined.
+    answered: which outputs get a cotangent, the others' being undefined. records_graph: not under `torch.no_grad`.
     """
 
     input_layout: str | tuple[str, ...] = ""
     grad_output_layout: str = "contiguous"
     asked: tuple[bool, ...] = ()
     answered: tuple[bool, ...] = ()
+    records_graph: bool = True
 
 
 class Trial:
@@ -50,7 +52,8 @@ class Trial:
             lay_out(tensor.to(case.device, copy=True), each).detach().requires_grad_(ask)
             for tensor, each, ask in zip(truth.inputs, layouts, asked, strict=True)
         )
-        result = call(*self.inputs)
+        with torch.set_grad_enabled(way.records_graph):
+            result = call(*self.inputs)
         self.values = outputs_of(result)
         if isinstance(result, tuple) != truth.is_tuple:
             names = ("tuple", "tensor") if isinstance(result, tuple) else ("tensor", "tuple")
