@@ -162,7 +162,7 @@ class Elementwise:
 
     error: beyond the nearest right value, NaN or infinite where either is. ulps: 0 where one of the two is not finite.
     differs: finiteness is not the oracle's. compared: judged at all. tail_ulps: in ulps at what is right itself, NaN
-    outside the tail. whatever_sign: the sign of a zero is not looked at.
+    outside the tail. forgiven: right only by what the reference's own steps come to in the working dtype.
     """
 
     truth: Truth

@@ -14,12 +14,11 @@ from gradgauge.calling import Call
 from gradgauge.cases import Case, parse_shapes
 from gradgauge.catalog import FunctionEntry
 from gradgauge.error_budgets import Budgets
-from gradgauge.inputs import place_values, torch_dtype
+from gradgauge.inputs import FARTHEST, place_values, torch_dtype
 from gradgauge.model import Function
 from gradgauge.oracle import Truth, tell_truth
 from gradgauge.trials import Trial, Way
 
-FAR = 1e4
 OTHERS_AT = 1.5
 """Where the inputs that a curve does not follow are held."""
 
@@ -141,7 +140,7 @@ def _points(function: Function) -> Tensor:
     far = torch.logspace(1, 3, 40, base=10.0, dtype=torch.float64)[1:]
     spread = torch.cat([beyond, far])
     reach = max(abs(low), abs(high))
-    outward = (spread * reach).clamp(max=FAR)
+    outward = (spread * reach).clamp(max=FARTHEST)
     met = torch.tensor(joints(function), dtype=torch.float64)
     points: Tensor = torch.cat([-outward.flip(0), near, met, outward]).unique()  # type: ignore[no-untyped-call]
     return points

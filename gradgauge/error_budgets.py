@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -14,7 +13,7 @@ from gradgauge.attempts import Failure, attempt
 from gradgauge.calling import Call, gradients_of, outputs_of
 from gradgauge.cases import Case
 from gradgauge.catalog import FunctionEntry
-from gradgauge.inputs import cotangents, edges_of, generator_for, random_inputs
+from gradgauge.inputs import FARTHEST, cotangents, edges_of, generator_for, random_inputs
 from gradgauge.model import Function
 from gradgauge.oracle import Truth, tell_truth
 from gradgauge.profiles import Profile
@@ -31,9 +30,6 @@ MOST_KEPT = 64
 FLAT = 2.0
 """Where no element is excused more than so many times the median, one number serves for all."""
 SHAPE = "64x64"
-FARTHEST = 1e4
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)

@@ -55,16 +55,10 @@ def _ulp_cell(metric: Metric, labels: dict[str, str], found: Comparison) -> Cell
     if not found.elements:
         return Cell(metric, labels, None, None, "no elements to compare; shape and dtype agree")
     if found.is_within_budget:
-        many = f"{found.forgiven} of {found.elements} elements" if found.forgiven else ""
-        said = f"{many}: the reference's own steps overflow or underflow there" if many else ""
+        many = f"{found.forgiven} of {found.elements} elements"
+        said = f"{many}: the reference's own steps overflow or underflow there" if found.forgiven else ""
         return Cell(metric, labels, found.max_ulp, is_right=True, detail=said)
-    return Cell(
-        metric,
-        labels,
-        found.max_ulp,
-        is_right=False,
-        detail=found.worst,
-    )
+    return Cell(metric, labels, found.max_ulp, is_right=False, detail=found.worst)
 
 
 def _nonfinite_cell(metric: Metric, labels: dict[str, str], found: Comparison) -> Cell:

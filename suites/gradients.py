@@ -284,7 +284,10 @@ def _draw(gauge: Gauge, budgets: Budgets) -> None:
             gauge.series(curve.name, curve.x, curve.y, x_unit=along, y_unit="ulp" if "_" in curve.name else "")
     if case == _drawn_case(gauge, case.mode):
         atlas = attempt("the atlas", lambda: list(atlas_of(case, entry, gauge.call(case), budgets)))
-        for place in atlas if not isinstance(atlas, Failure) else ():
+        if isinstance(atlas, Failure):
+            gauge.fail(ATLAS_VALUE, atlas)
+            return
+        for place in atlas:
             file_place(gauge, place)
 
 

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from gradgauge.catalog import Catalog, FunctionEntry
-from gradgauge.curves import FAR, OTHERS_AT, AtlasEntry, Curve, atlas_of, curves_of
+from gradgauge.curves import OTHERS_AT, AtlasEntry, Curve, atlas_of, curves_of
 from gradgauge.error_budgets import Budgets
+from gradgauge.inputs import FARTHEST
 from tests.fakes import a_case, a_function, an_entry
 
 
@@ -32,7 +33,7 @@ def test_points_are_dense_over_the_curve_and_reach_far_beyond(catalog: Catalog) 
     inside = [x for x in value.x if -12 <= x <= 12]
     assert len(inside) >= 300
     assert value.x == sorted(set(value.x))
-    assert (value.x[0], value.x[-1]) == (-FAR, FAR)
+    assert (value.x[0], value.x[-1]) == (-FARTHEST, FARTHEST)
 
 
 def test_a_lost_gradient_is_kept_as_it_came(catalog: Catalog) -> None:
