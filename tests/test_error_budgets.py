@@ -12,8 +12,8 @@ from torch import Tensor
 from gradgauge.calling import gradients_of
 from gradgauge.cases import DTYPES
 from gradgauge.catalog import Catalog, FunctionEntry
-from gradgauge.error_budgets import FARTHEST, LEAST_ULP, SAFETY, Budgets, derive_budgets, sample_truth
-from gradgauge.inputs import cotangents
+from gradgauge.error_budgets import LEAST_ULP, SAFETY, Budgets, derive_budgets, sample_truth
+from gradgauge.inputs import FARTHEST, cotangents
 from gradgauge.oracle import Cotangents, Truth, tell_truth
 from gradgauge.profiles import Profile
 from gradgauge.ulps import count_ulps
