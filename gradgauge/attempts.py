@@ -23,6 +23,10 @@ class Unsupported(Exception):
     """What an implementation cannot do and need not: the message is the whole sentence."""
 
 
+class NotApplicable(Exception):
+    """A question that does not arise here: the message is the whole sentence."""
+
+
 @dataclass(frozen=True)
 class Failure:
     """Why there is no figure: the verdict, and a sentence."""
@@ -43,6 +47,8 @@ def attempt(doing: str, action: Callable[[], T]) -> T | Failure:
         return Failure(Verdict.FAIL, str(wrong))
     except Unsupported as missing:
         return Failure(Verdict.UNSUPPORTED, str(missing))
+    except NotApplicable as idle:
+        return Failure(Verdict.NOT_APPLICABLE, str(idle))
     except (Exception, SystemExit, KeyboardInterrupt) as error:
         if isinstance(error, KeyboardInterrupt) and not interrupts_are_ignored():
             raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import re
 import signal
 import sys
 import traceback
@@ -19,13 +20,14 @@ class BrokenFile(Exception):
         self.file, self.line, self.message = file, line, message
 
 
-def load_module(file: Path) -> ModuleType:
+def load_module(file: Path, copy: str = "") -> ModuleType:
     """Execute `file` and return its module; raise BrokenFile with the line at fault.
 
-    The module stands in `sys.modules` before it runs, which torch.compile and pickle need.
+    The module stands in `sys.modules` before it runs, which torch.compile and pickle need. copy: names a second one of
+    the same file, with a state of its own.
     """
     digest = hashlib.sha256(str(file.resolve()).encode()).hexdigest()[:10]
-    name = f"gradgauge_loaded_{digest}_{file.parent.name}_{file.stem}"
+    name = f"gradgauge_loaded_{digest}_{file.parent.name}_{file.stem}{copy}"
     spec = importlib.util.spec_from_file_location(name, file)
     if spec is None or spec.loader is None:
         raise BrokenFile(file, None, "not a Python file")
@@ -50,8 +52,9 @@ def interrupts_are_ignored() -> bool:
 
 
 def first_line(error: BaseException) -> str:
-    """Return `Type: message` on one line, at most 300 characters."""
+    """Return `Type: message` on one line, at most 300 characters, less what differs from process to process."""
     message = next(iter(str(error).strip().splitlines()), "")
+    message = re.sub(r" at 0x[0-9a-f]+", "", message)
     return f"{type(error).__name__}: {message}"[:300].removesuffix(": ")
 
 

@@ -32,20 +32,21 @@ def saved_bytes(call: Call, inputs: tuple[Tensor, ...]) -> int:
     with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
         outputs = outputs_of(call(*inputs))
     for node in graph_nodes(outputs):
-        for tensor in _tensors_in(getattr(node, "__dict__", {})):
+        for tensor in tensors_in(getattr(node, "__dict__", {})):
             note(tensor)
     return sum(storages.values())
 
 
-def _tensors_in(value: Any) -> Iterator[Tensor]:
+def tensors_in(value: Any) -> Iterator[Tensor]:
+    """Yield the tensors in a value, and in dicts, lists and tuples within it."""
     if isinstance(value, Tensor):
         yield value
     elif isinstance(value, dict):
         for held in value.values():
-            yield from _tensors_in(held)
+            yield from tensors_in(held)
     elif isinstance(value, (list, tuple)):
         for held in value:
-            yield from _tensors_in(held)
+            yield from tensors_in(held)
 
 
 def peak_bytes(action: Callable[[], Any], device: str) -> int:

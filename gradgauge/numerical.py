@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import torch
@@ -33,9 +33,14 @@ def smooth_inputs(case: Case, entry: FunctionEntry, seed: int) -> tuple[Tensor, 
     inputs = random_inputs(small, entry, draw)
     if isinstance(attempt("the reference", lambda: entry.reference.implementation.call(*inputs)), Failure):
         inputs = random_inputs(case, entry, draw)
-    for joint in joints(entry.function):
-        inputs = tuple(torch.where((x - joint).abs() < MARGIN, joint + 2 * MARGIN, x) for x in inputs)
-    return tuple(tensor.to(case.device).requires_grad_() for tensor in inputs)
+    return tuple(tensor.to(case.device).requires_grad_() for tensor in away_from(joints(entry.function), inputs))
+
+
+def away_from(places: Iterable[float], inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """Return the inputs with every element that lies next to one of the places moved to a margin beside it."""
+    for place in places:
+        inputs = tuple(torch.where((x - place).abs() < MARGIN, place + 2 * MARGIN, x) for x in inputs)
+    return inputs
 
 
 def check_first_order(call: Call, inputs: tuple[Tensor, ...]) -> None:

@@ -11,6 +11,7 @@ from torch import Tensor
 from gradgauge.agreement import Agreement, judge
 from gradgauge.atlas import KINDS
 from gradgauge.attempts import Failure, attempt
+from gradgauge.behavior.table import EXPECTABLE
 from gradgauge.cases import DTYPES, MODES, REFERENCE, Case
 from gradgauge.compilation import NO_GRAPH, Watch
 from gradgauge.curves import atlas_of, curves_of
@@ -113,7 +114,7 @@ def test_gradients(gauge: Gauge) -> None:
         return
     gauge.step("checking its gradients")
     watch = Watch() if gauge.case.mode == "compiled" else None
-    docket = Docket(gauge, JUDGED)
+    docket = Docket(gauge, EXPECTABLE)
     docket.refuse_unknown(VALUE_ULP)
     agreement = _agreement(gauge, main, budgets)
     if isinstance(agreement, Failure):

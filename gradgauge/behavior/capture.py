@@ -1,0 +1,220 @@
+"""Where no number runs, or only once: graphs that torch.compile and torch.export capture, tensors without data."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch._dynamo.utils import counters
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from gradgauge.attempts import Failure, NotApplicable, Unsupported, Wrong, attempt
+from gradgauge.behavior.subject import Subject, expect_near, expect_same_run, may_refuse, rounding_tolerance
+from gradgauge.calling import Call, outputs_of
+from gradgauge.compilation import forget_compiled
+from gradgauge.loading import first_line
+
+BACKEND = "aot_eager"
+"""Captures forward and backward as the default backend does, and generates no code: seconds a call less."""
+SHORTER = (1, 2)
+"""Sizes above `LEAST_SIZE` are made shorter by so much to see whether one graph serves all shapes."""
+LEAST_SIZE = 3
+"""Sizes of 0 and 1 are captured as constants always."""
+OWN = ("aten", "prim", "prims", "profiler", "inductor", "c10d", "debugprims", "higher_order")
+"""Namespaces of PyTorch's own operators; any other holds a custom one."""
+
+
+@contextmanager
+def _captured_anew() -> Iterator[None]:
+    """Forget compiled code before and after, and let PyTorch's loggers be silent about what cannot be captured."""
+    forget_compiled()
+    counters.clear()
+    quiet = [logging.getLogger(name) for name in ("torch._dynamo", "torch.fx", "torch._functorch")]
+    levels = [logger.level for logger in quiet]
+    for logger in quiet:
+        logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        for logger, level in zip(quiet, levels, strict=True):
+            logger.setLevel(level)
+        forget_compiled()
+
+
+@dataclass(frozen=True)
+class Breaks:
+    """How often a call's graph breaks under torch.compile, and why first."""
+
+    count: int
+    reason: str
+
+
+def count_breaks(subject: Subject) -> Breaks:
+    """Return the graph breaks of one forward."""
+    with _captured_anew():
+        explained = torch._dynamo.explain(subject.call)(*subject.leaves())  # noqa: SLF001  (the documented name)
+    reason = ""
+    for found in explained.break_reasons:
+        place = next((frame for frame in reversed(found.user_stack) if "torch" not in frame.filename), None)
+        said = str(found.reason).strip().splitlines()[0]
+        reason = f"{said} ({place.name}, line {place.lineno})" if place else said
+        break
+    return Breaks(explained.graph_break_count, reason)
+
+
+def fullgraph(subject: Subject) -> str:
+    """Capture the call as one graph: torch.compile(fullgraph=True); graph breaks are counted."""
+    breaks = attempt("torch.compile", lambda: count_breaks(subject))
+    if not isinstance(breaks, Failure) and breaks.count:
+        many = f"{breaks.count} graph break{'s' if breaks.count > 1 else ''}"
+        raise Unsupported(f"{many}: {breaks.reason}")
+    with _captured_anew(), may_refuse("torch.compile(fullgraph=True)"):
+        found = subject.run(torch.compile(subject.call, fullgraph=True, backend=BACKEND))
+    expect_same_run(found, subject.run(), rounding_tolerance(subject.dtype), "captured as one graph, ")
+    return ""
+
+
+def dynamic_shapes(subject: Subject) -> str:
+    """Serve other shapes with the code of the first: torch.compile(dynamic=True) without recompiling."""
+    others = [_shortened(subject, by) for by in SHORTER]
+    usable = [other for other in others if other and not isinstance(attempt("another shape", other.run), Failure)]
+    if not usable:
+        raise NotApplicable("takes no other shape than the case's")
+    with _captured_anew(), may_refuse("torch.compile(dynamic=True)"):
+        compiled = torch.compile(subject.call, dynamic=True, backend=BACKEND)
+        first = subject.run(compiled)
+        graphs = _graphs()
+        rest = [other.run(compiled) for other in usable]
+        recompiled = _graphs() - graphs
+    tolerance = rounding_tolerance(subject.dtype)
+    for one, found in zip((subject, *usable), (first, *rest), strict=True):
+        shape = "x".join(map(str, one.samples[0][0].shape))
+        expect_same_run(found, one.run(), tolerance, f"compiled for any shape, at {shape} ")
+    if recompiled:
+        many = "graph" if recompiled == 1 else "graphs"
+        raise Unsupported(
+            f"compiled {graphs} for the first shape and {recompiled} more {many} for {len(usable)} others"
+        )
+    return ""
+
+
+def _graphs() -> int:
+    return int(counters["stats"]["unique_graphs"])
+
+
+def _shortened(subject: Subject, by: int) -> Subject | None:
+    """Return the subject with every longer dimension cut by the same number, so that shapes fit each other still."""
+
+    def cut(tensor: Tensor) -> Tensor:
+        return tensor[tuple(slice(0, size - by if size > LEAST_SIZE else size) for size in tensor.shape)].contiguous()
+
+    samples = tuple(tuple(cut(tensor) for tensor in sample) for sample in subject.samples)
+    alike = all(one.shape == other.shape for one, other in zip(samples[0], subject.samples[0], strict=True))
+    return None if alike else replace(subject, samples=samples)
+
+
+class _Using(torch.nn.Module):
+    def __init__(self, call: Call) -> None:
+        super().__init__()
+        self._call = call
+
+    def forward(self, *inputs: Tensor) -> Any:
+        return self._call(*inputs)
+
+
+def export(subject: Subject) -> str:
+    """Export a module that uses the call: torch.export.export; what comes out must give the same gradient, too."""
+    with _captured_anew(), may_refuse("torch.export"):
+        exported = torch.export.export(_Using(subject.call), subject.plain()).module()
+        found = subject.run(exported)
+    own = subject.run()
+    tolerance = rounding_tolerance(subject.dtype)
+    expect_near("exported, the value", found.values, own.values, tolerance)
+    try:
+        expect_near("the gradient", found.gradients, own.gradients, tolerance)
+    except Wrong as wrong:
+        raise Wrong(
+            f"the exported program has another gradient than the call, whose backward it leaves out: {wrong}"
+        ) from wrong
+    return ""
+
+
+def fake_tensors(subject: Subject) -> str:
+    """Tell shapes and dtypes without data: fake tensors, and tensors on the meta device."""
+    right = [(tuple(value.shape), value.dtype) for value in outputs_of(subject.call(*subject.plain()))]
+    with may_refuse("on the meta device"):
+        meta = outputs_of(subject.call(*(tensor.to("meta") for tensor in subject.samples[0])))
+    _expect_described("on the meta device", meta, right, "meta")
+    mode = FakeTensorMode()
+    with may_refuse("on fake tensors"), mode:
+        fakes = tuple(mode.from_tensor(tensor).requires_grad_() for tensor in subject.samples[0])
+        values = outputs_of(subject.call(*fakes))
+        gradients = torch.autograd.grad(
+            values, fakes, [torch.ones_like(value) for value in values], materialize_grads=True
+        )
+    _expect_described("on fake tensors", values, right, subject.device.type)
+    wanted = [(tuple(tensor.shape), tensor.dtype) for tensor in subject.samples[0]]
+    _expect_described("on fake tensors the gradient", gradients, wanted, subject.device.type)
+    return ""
+
+
+def _expect_described(
+    where: str, found: tuple[Tensor, ...], right: list[tuple[tuple[int, ...], torch.dtype]], device: str
+) -> None:
+    if len(found) != len(right):
+        raise Wrong(f"{where}: {len(found)} tensors where {len(right)} are right")
+    for tensor, (shape, dtype) in zip(found, right, strict=True):
+        got = (tuple(tensor.shape), tensor.dtype, tensor.device.type)
+        if got != (shape, dtype, device):
+            raise Wrong(f"{where}: {got[0]}, {got[1]} on {got[2]} where {shape}, {dtype} on {device} is right")
+
+
+class _CustomOps(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Notes the custom operators that run, with what they were given."""
+
+    def __init__(self, leaves: tuple[Tensor, ...]) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._leaves = {tensor.untyped_storage().data_ptr() for tensor in leaves}
+        self.found: dict[Any, tuple[tuple[Any, ...], dict[str, Any]]] = {}
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func.namespace not in OWN and func not in self.found:
+            kept = torch.utils._pytree.tree_map_only(Tensor, self._copy, (args, kwargs or {}))  # noqa: SLF001
+            self.found[func] = kept
+        return func(*args, **(kwargs or {}))
+
+    def _copy(self, tensor: Tensor) -> Tensor:
+        copy = tensor.detach().clone()
+        return copy.requires_grad_() if tensor.untyped_storage().data_ptr() in self._leaves else copy
+
+
+def opcheck(subject: Subject) -> str:
+    """Put every custom operator that the call uses through torch.library.opcheck."""
+    inputs = subject.leaves()
+    with _CustomOps(inputs) as noted:
+        values = outputs_of(subject.call(*inputs))
+        connected = [value for value in values if value.requires_grad]
+        if connected:
+            torch.autograd.grad(connected, inputs, [torch.ones_like(value) for value in connected], allow_unused=True)
+    if not noted.found:
+        raise NotApplicable("uses no custom operator")
+    for op, (args, kwargs) in noted.found.items():
+        with _captured_anew():
+            _check_op(op, args, kwargs)
+    return ", ".join(map(str, noted.found))
+
+
+def _check_op(op: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    check: Callable[..., Any] = torch.library.opcheck
+    try:
+        check(op, args, kwargs)
+    except Exception as error:
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        cause = error.__cause__ and first_line(error.__cause__)
+        raise Wrong(f"opcheck of {op}: {cause or (lines[0] if lines else first_line(error))}") from error
