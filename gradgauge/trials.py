@@ -39,18 +39,18 @@ class Way:
 class Trial:
     """One forward, and one backward when `finish` is called; several may be under way at once.
 
-    values, gradients (None where not asked for), returned (of custom backwards), overwritten: which of the caller's
-    tensors hold other numbers than before, in words.
+    truth, way: what it was made of. layouts: of each input. values, gradients (None where not asked for), returned (of
+    custom backwards), overwritten: which of the caller's tensors hold other numbers than before, in words.
     """
 
     def __init__(self, case: Case, call: Call, truth: Truth, way: Way = Way()) -> None:
         layout = way.input_layout or case.layout
-        layouts = (layout,) * len(truth.inputs) if isinstance(layout, str) else layout
+        self.layouts = (layout,) * len(truth.inputs) if isinstance(layout, str) else layout
         asked = way.asked or (True,) * len(truth.inputs)
-        self._truth, self._way = truth, way
+        self.truth, self.way = truth, way
         self.inputs = tuple(
             lay_out(tensor.to(case.device, copy=True), each).detach().requires_grad_(ask)
-            for tensor, each, ask in zip(truth.inputs, layouts, asked, strict=True)
+            for tensor, each, ask in zip(truth.inputs, self.layouts, asked, strict=True)
         )
         with torch.set_grad_enabled(way.records_graph):
             result = call(*self.inputs)
@@ -65,25 +65,25 @@ class Trial:
 
     def finish(self) -> Trial:
         """Run the backward."""
-        answered = self._way.answered or (True,) * len(self.values)
+        answered = self.way.answered or (True,) * len(self.values)
         device = self.inputs[0].device
         grad_outputs = tuple(
-            _spread(grad.to(device, copy=True), self._way.grad_output_layout) for grad in self._truth.grad_outputs
+            _spread(grad.to(device, copy=True), self.way.grad_output_layout) for grad in self.truth.grad_outputs
         )
         asked = [tensor for tensor in self.inputs if tensor.requires_grad]
         sent = [
             pair for pair, is_sent in zip(zip(self.values, grad_outputs, strict=True), answered, strict=True) if is_sent
         ]
         # Where the oracle's gradients are zero, too, an output without a graph is as right as one with zeros.
-        wanted = zip(self._truth.gradients, self.inputs, strict=True)
+        wanted = zip(self.truth.gradients, self.inputs, strict=True)
         is_constant = not any(gradient.any() for gradient, tensor in wanted if tensor.requires_grad)
         values, grads = [value for value, _ in sent], [grad for _, grad in sent]
         with watch_backwards(self.values) as self.returned:
             found = iter(gradients_of(values, asked, grads, may_be_disconnected=is_constant or not asked))
         self.gradients = tuple(next(found) if tensor.requires_grad else None for tensor in self.inputs)
         self.overwritten = (
-            *_changed("input", self.inputs, self._truth.inputs),
-            *_changed("grad_output", grad_outputs, self._truth.grad_outputs),
+            *_changed("input", self.inputs, self.truth.inputs),
+            *_changed("grad_output", grad_outputs, self.truth.grad_outputs),
         )
         return self
 

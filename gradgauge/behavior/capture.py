@@ -12,7 +12,9 @@ import torch
 from torch import Tensor
 from torch._dynamo.utils import counters
 from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.autograd import forward_ad
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves, tree_map_only
 
 from gradgauge.attempts import Failure, NotApplicable, Unsupported, Wrong, attempt
 from gradgauge.behavior.subject import Subject, expect_near, expect_same_run, may_refuse, rounding_tolerance
@@ -129,7 +131,7 @@ class _Using(torch.nn.Module):
 
 
 def export(subject: Subject) -> str:
-    """Export a module that uses the call: torch.export.export; what comes out must give the same gradient, too."""
+    """Export a module that uses the call: torch.export.export; a backward of its own must come along, too."""
     with _captured_anew(), may_refuse("torch.export"):
         exported = torch.export.export(_Using(subject.call), subject.plain()).module()
         found = subject.run(exported)
@@ -139,9 +141,8 @@ def export(subject: Subject) -> str:
     try:
         expect_near("the gradient", found.gradients, own.gradients, tolerance)
     except Wrong as wrong:
-        raise Wrong(
-            f"the exported program has another gradient than the call, whose backward it leaves out: {wrong}"
-        ) from wrong
+        # What is exported are the operators of the forward; who exports for inference misses nothing.
+        raise Unsupported(f"exports the forward alone, which autograd differentiates otherwise: {wrong}") from wrong
     return ""
 
 
@@ -185,13 +186,35 @@ class _CustomOps(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func.namespace not in OWN and func not in self.found:
-            kept = torch.utils._pytree.tree_map_only(Tensor, self._copy, (args, kwargs or {}))  # noqa: SLF001
+            kept = tree_map_only(Tensor, self._copy, (args, kwargs or {}))
             self.found[func] = kept
         return func(*args, **(kwargs or {}))
 
     def _copy(self, tensor: Tensor) -> Tensor:
         copy = tensor.detach().clone()
         return copy.requires_grad_() if tensor.untyped_storage().data_ptr() in self._leaves else copy
+
+
+def without_forward_mode(subject: Subject) -> str:
+    """Return the custom operators of a forward that drop the tangents they are given, by name."""
+    inputs = subject.leaves()
+    with _CustomOps(inputs) as noted:
+        subject.call(*inputs)
+    return ", ".join(str(op) for op, (args, kwargs) in noted.found.items() if _drops_tangents(op, args, kwargs))
+
+
+def _drops_tangents(op: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    make_dual: Callable[..., Tensor] = forward_ad.make_dual
+    unpack_dual: Callable[..., Any] = forward_ad.unpack_dual
+
+    def dual(tensor: Tensor) -> Tensor:
+        plain = tensor.detach()
+        return make_dual(plain, torch.ones_like(plain)) if plain.is_floating_point() else plain
+
+    with forward_ad.dual_level():
+        values = op(*tree_map_only(Tensor, dual, args), **tree_map_only(Tensor, dual, kwargs))
+        found = [each for each in tree_leaves(values) if isinstance(each, Tensor)]
+        return all(unpack_dual(each).tangent is None for each in found)
 
 
 def opcheck(subject: Subject) -> str:

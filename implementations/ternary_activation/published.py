@@ -56,7 +56,6 @@ IMPLEMENTATION = Implementation(
         "gradient_max_ulp": "The published backward has the wrong sign on all of x < −5.",
         "gradcheck": "The published backward has the wrong sign on all of x < −5.",
         "double_backward": "It differentiates that backward, and so has the wrong sign there, too.",
-        "export": "What is exported is the forward, which autograd differentiates rightly, unlike that backward.",
         "gradient_nonfinite": "Far out exp(|x| − 5) overflows, and inf / inf² is NaN where the true gradient is tiny.",
     },
 )

@@ -1,0 +1,100 @@
+"""`gradgauge.check`: agreement and behaviour of one function, in one call of anybody's own test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from torch import Tensor
+
+from gradgauge.behavior.subject import SAMPLES, Subject
+from gradgauge.behavior.table import BEHAVIORS
+from gradgauge.checking.agreement import MAIN, SITUATIONS, check_agreement, spelled
+from gradgauge.checking.behavior import check_behavior, check_first_call
+from gradgauge.checking.findings import CheckFailed, Finding, Findings
+from gradgauge.checking.numerical import NUMERICAL, check_numerically
+from gradgauge.checking.target import make_target
+from gradgauge.records import Verdict
+
+CHECKS = (*MAIN, *map(spelled, SITUATIONS), *NUMERICAL, *(behavior.name for behavior in BEHAVIORS))
+"""Every check by name, as `checks`, `skip` and `require` take it."""
+
+
+def check(  # noqa: PLR0913  (each is a choice of its own, by keyword)
+    fn: Callable[..., Tensor | tuple[Tensor, ...]],
+    *,
+    inputs: Tensor | Sequence[Tensor],
+    reference: Callable[..., Tensor | tuple[Tensor, ...]] | None = None,
+    edges: Sequence[float] = (),
+    checks: Sequence[str] | None = None,
+    skip: Sequence[str] = (),
+    require: Sequence[str] = (),
+    seed: int = 0,
+) -> Findings:
+    """Check that a differentiable function is right, and that it behaves, wherever callers take it.
+
+    fn: tensors → a tensor, or a tuple of tensors; a custom `torch.autograd.Function`'s `apply`, say.
+    inputs: an example of each input, (*) each, floating, on the device and in the dtype that count. They are tried
+        themselves; other inputs have their dtype and device, and, for several inputs, numbers drawn from theirs.
+    reference: what is right, written for clarity and differentiated by autograd; it is run in float64 on the CPU.
+        Without one, `fn` is compared with itself in float64, and its gradients with numerical differences.
+    edges: numbers at which every input is tried, with their neighbours, besides ±0, ±1, subnormal, largest, ±inf and
+        NaN; where pieces of the function meet. Where the slopes from the two sides differ, any between them is right.
+    checks: the only ones to run; skip: the ones not to; require: the ones that may not be unsupported. By the names in
+        `CHECKS`: `agreement` (values and gradients, element by element, within what roundings may cost), `edges`,
+        `nonfinite`, what callers do (`strided_cotangent`, `empty`, `interleaved` …), `gradcheck`, `gradgradcheck`, and
+        behaviours (`double_backward`, `vmap`, `in_place_change` …).
+    seed: of all random numbers; the same seed gives the same outcome.
+
+    Returns what came of each check. Raises CheckFailed, an AssertionError, where one failed: its message has the
+    smallest input that shows the fault, what is right there and what was found, and lines of plain PyTorch that
+    reproduce it. Raises TypeError for inputs that are no floating tensors, ValueError for an unknown check.
+    """
+    given = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
+    _refuse_bad_inputs(given)
+    wanted = _wanted(checks, skip)
+    required = _known("require", require)
+    untouched = Subject(fn, (tuple(tensor.detach() for tensor in given),) * SAMPLES, reload=lambda: fn)
+    found = check_first_call(untouched, wanted)
+    target = make_target(fn, reference, given, tuple(map(float, edges)))
+    found += [*check_agreement(target, wanted, seed), *check_numerically(target, wanted)]
+    found += check_behavior(target, wanted)
+    ranked = {name: rank for rank, name in enumerate(CHECKS)}
+    found = sorted((_required(finding, required) for finding in found), key=lambda finding: ranked[finding.check])
+    shape = ", ".join("x".join(map(str, tensor.shape)) or "scalar" for tensor in given)
+    findings = Findings(f"{target.name} ({target.case.dtype}, {target.case.device}, {shape})", tuple(found))
+    if findings.of(Verdict.FAIL):
+        raise CheckFailed(findings)
+    return findings
+
+
+def _refuse_bad_inputs(given: Sequence[object]) -> None:
+    if not given:
+        raise TypeError("inputs is empty: check needs an example of each input")
+    for index, tensor in enumerate(given):
+        if not isinstance(tensor, Tensor):
+            raise TypeError(f"inputs[{index}] is {type(tensor).__name__}, not a tensor")
+        if not tensor.is_floating_point():
+            raise TypeError(f"inputs[{index}] is {tensor.dtype}: only floating tensors have gradients")
+    kinds = {(tensor.dtype, tensor.device) for tensor in given if isinstance(tensor, Tensor)}
+    if len(kinds) > 1:
+        raise TypeError(f"inputs differ in dtype or device: {', '.join(sorted(f'{d} on {v}' for d, v in kinds))}")
+
+
+def _wanted(checks: Sequence[str] | None, skip: Sequence[str]) -> set[str]:
+    chosen = set(CHECKS) if checks is None else _known("checks", checks)
+    return chosen - _known("skip", skip)
+
+
+def _known(option: str, names: Sequence[str]) -> set[str]:
+    listed = (names,) if isinstance(names, str) else names
+    for name in listed:
+        if spelled(name) not in CHECKS:
+            raise ValueError(f"{option} names {name!r}; checks are: {', '.join(CHECKS)}")
+    return {spelled(name) for name in listed}
+
+
+def _required(finding: Finding, required: set[str]) -> Finding:
+    if finding.check in required and finding.verdict == Verdict.UNSUPPORTED:
+        return replace(finding, verdict=Verdict.FAIL, detail=f"required, and not supported: {finding.detail}")
+    return finding
