@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import sys
 from collections.abc import Sequence
@@ -27,6 +28,7 @@ from gradgauge.options import (
     Implementations,
     Layouts,
     Limit,
+    Measured,
     Modes,
     OnlyMine,
     Passes,
@@ -48,7 +50,7 @@ from gradgauge.options import (
 )
 from gradgauge.runs import RunFolder, UnreadableRun
 from gradgauge.supervisor import Refused, WorkerLost
-from gradgauge.terminal import catalog_table, progress_display, specification_lines
+from gradgauge.terminal import behavior_parts, catalog_table, progress_display, specification_lines
 from gradgauge.timing import PRECISION
 
 FINE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
@@ -127,13 +129,18 @@ def list_(implementations: Folders = None, device: Devices = None) -> int:
 
 
 @app.command()
-def show(function: Annotated[str, typer.Argument(help="The function's name.")], implementations: Folders = None) -> int:
-    """Show the written definition of a function."""
+def show(
+    function: Annotated[str, typer.Argument(help="The function's name.")],
+    implementations: Folders = None,
+    results: Measured = Path("results"),
+) -> int:
+    """Show the written definition of a function, and where each implementation was found to be usable."""
     folders = tuple(implementations or ())
     check_among("function", (function,), scan_files(folders, only_mine=False))
     catalog = _describe(folders, (function,), ())
     for name, entry in catalog["functions"].items():
         out.print(escape("\n".join(specification_lines(name, entry))), soft_wrap=True)
+        _show_behavior(name, list(entry["implementations"]), folders, results)
     return _say_broken(catalog)
 
 
@@ -197,6 +204,35 @@ def _describe(folders: tuple[Path, ...], functions: tuple[str, ...], devices: tu
     except UnknownDevice as error:
         raise Usage(str(error)) from error
     return describe_catalog(load([builtin_folder("implementations"), *folders], functions), chosen)
+
+
+def _show_behavior(function: str, implementations: list[str], folders: tuple[Path, ...], results: Path) -> None:
+    """Print what the newest run found of the function's behaviour, or why there is nothing to print."""
+    from gradgauge.report.behavior import SUITE, matrices
+    from gradgauge.report.data import RunData
+
+    out.print("behaviour")
+    latest = results / "runs" / "latest"
+    command = ["gradgauge", "bench", "--suite", "behavior", "--function", function]
+    command += [word for path in folders for word in ("--implementations", str(path))]
+    command += [] if results == Path("results") else ["--results", str(results)]
+    remedy = f"`{shlex.join(command)}` tries it"
+    try:
+        if not latest.exists():
+            out.print(escape(f"    not measured: there is no {latest}; {remedy}"), soft_wrap=True)
+            return
+        run = RunData.load(RunFolder.open(latest), SUITE)
+    except (UnreadableRun, OSError) as error:
+        # The definition is shown whatever an older or a foreign run looks like.
+        out.print(escape(f"    not known: {' '.join(str(error).split())}"), soft_wrap=True)
+        return
+    found = matrices(run, function)
+    if not found:
+        said = f"not measured in the newest run, {run.description.run_id}; {remedy}"
+        out.print(escape(f"    {said}"), soft_wrap=True)
+    for matrix in found:
+        for part in behavior_parts(matrix, run.description, implementations):
+            out.print(part)
 
 
 def _say_broken(catalog: dict[str, Any]) -> int:

@@ -77,6 +77,7 @@ Folders = Annotated[
 ]
 OnlyMine = Annotated[bool, typer.Option("--only-mine", help="Leave the built-in ones out (but for the reference).")]
 Results = Annotated[Path, typer.Option("--results", help="Where runs go.")]
+Measured = Annotated[Path, typer.Option("--results", help="Where runs lie; what the newest one found is shown.")]
 
 
 def check_choices(preset: str, selection: Selection, folders: tuple[Path, ...], *, only_mine: bool) -> None:

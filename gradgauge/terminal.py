@@ -5,17 +5,23 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.markup import escape
+from rich.padding import Padding
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
 from rich.table import Table
+from rich.text import Text
 
 from gradgauge.steps import CaseStep, LoadStep, read_step
 from gradgauge.supervisor import Progress
+
+if TYPE_CHECKING:
+    from gradgauge.report.behavior import Matrix, Reason, Spot
+    from gradgauge.report.description import Description
 
 
 @contextmanager
@@ -122,3 +128,70 @@ def _budget(stated_ulp: float | None) -> str:
 
 def _indent(text: str) -> list[str]:
     return [f"    {line}" for line in text.strip("\n").splitlines()]
+
+
+_BESIDE = 4
+"""How many implementations stand beside each other, so that a line of 80 columns holds them."""
+_STYLES = {"✓": "green", "✗": "bold red", "△": "yellow", "∅": "cyan", "—": "dim", "?": "dim"}
+
+
+def behavior_parts(matrix: Matrix, run: Description, implementations: list[str]) -> Iterator[RenderableType]:
+    """Yield what `gradgauge show` prints of a function's behaviour: tables of checks × implementations, the reasons.
+
+    implementations: those that the catalog knows; who is among them and not in the matrix was not measured.
+    """
+    from gradgauge.report.behavior import LEGEND
+
+    where = ", ".join(filter(None, (matrix.device, *matrix.dtypes)))
+    yield _indented(f"measured in run {run.run_id}{f', {run.start}' if run.start else ''} ({where})")
+    modes = (
+        f" Two marks: {', then '.join(matrix.modes)}." if len(matrix.modes) > 1 else f" All in {matrix.modes[0]} mode."
+    )
+    yield _indented(f"{LEGEND}; a number is that of the reason below.{modes}")
+    for start in range(0, len(matrix.implementations), _BESIDE):
+        beside = matrix.implementations[start : start + _BESIDE]
+        yield Padding(_behavior_table(matrix, beside), (0, 0, 0, 2), expand=False)
+    for reason in (*matrix.reasons, *matrix.does_not_apply):
+        yield Padding(_told(reason), (0, 0, 0, 4), expand=False)
+    missing = matrix.lacking(implementations)
+    if missing:
+        yield _indented(f"not measured: {', '.join(missing)}")
+
+
+def _behavior_table(matrix: Matrix, implementations: tuple[str, ...]) -> Table:
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    table.add_column("check", no_wrap=True)
+    for name in implementations:
+        table.add_column(Text(name), overflow="fold", max_width=18)
+    for check in matrix.asked:
+        cells = [
+            Text(" ").join(_shown(matrix.spot(f"{name} · {mode}", check)) for mode in matrix.modes)
+            for name in implementations
+        ]
+        table.add_row(Text(check), *cells)
+    return table
+
+
+def _shown(spot: Spot) -> Text:
+    number = str(spot.number) if spot.number else ""
+    return Text(f"{spot.symbol}{number:<2}", style=_STYLES.get(spot.symbol, ""))
+
+
+def _told(reason: Reason) -> Table:
+    """Return a reason as two lines or more: what it concerns, then the reason itself."""
+    from gradgauge.report.behavior import SYMBOLS
+
+    symbol = SYMBOLS[reason.verdict]
+    number = str(reason.number) if reason.number else ""
+    concerns = "; ".join(f"{', '.join(checks)}: {techniques}" for checks, techniques in reason.concerns)
+    only = f" ({', '.join(reason.dtypes)} only)" if reason.dtypes else ""
+    line = Table.grid(padding=(0, 1))
+    line.add_column(no_wrap=True)
+    line.add_column(overflow="fold")
+    words = Text(f"{concerns}{only}\n", style="bold").append(Text(reason.text, style="not bold"))
+    line.add_row(Text(f"{symbol}{number}", style=_STYLES[symbol]), words)
+    return line
+
+
+def _indented(text: str) -> Padding:
+    return Padding(Text(text), (0, 0, 0, 4), expand=False)

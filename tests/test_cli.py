@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,9 +13,11 @@ from gradgauge import __version__, cli
 from gradgauge.bench import Interrupted, Outcome, Request
 from gradgauge.cli import main
 from gradgauge.grid import PRESETS
+from gradgauge.records import Record
 from gradgauge.runs import RunFolder
 from gradgauge.supervisor import Refused, WorkerLost
 from tests.fakes import REFERENCE_PY, python, spying, write_function
+from tests.report import synthetic, synthetic_behavior
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -299,6 +302,77 @@ def test_show_names_the_functions_that_there_are(run: Run) -> None:
     status, out, err = run("show", "nothing")
     assert (status, out) == (2, "")
     assert err == "--function 'nothing' is not one of: multiply, relu, ternary_activation\n"
+
+
+def a_newest_run(results: Path, *records: Record) -> RunFolder:
+    """Return the newest run below `results`, which tried the behaviour of relu."""
+    folder = synthetic.write_run(results / "runs", list(records), [], metrics=synthetic_behavior.metrics())
+    folder.link_as_latest()
+    return folder
+
+
+def test_show_prints_where_each_implementation_can_be_used(run: Run, tmp_path: Path) -> None:
+    folder = a_newest_run(tmp_path / "results", *synthetic_behavior.behaviors())
+    status, out, err = run("show", "relu")
+    assert (status, err) == (0, "")
+    assert f"measured in run {folder.run_id}, 2025-11-23T05:44:00+00:00 (cpu, float32)" in out
+    for name, signs in {"twice": "✓ ✓ ✓ ✓", "mapped": "∅1 ∅1 ✓ ✓", "captured": "✓ — ✓ —"}.items():
+        assert re.search(rf"^ +{name} +{signs.replace(' ', ' +')} *$", out, re.MULTILINE), name
+    assert out.count(synthetic_behavior.SETUP) == 1
+    assert "∅1 mapped, mapped_slope: masked_function" in out
+    assert f"elsewhere: all \n      {synthetic_behavior.IDLE}" in re.sub(" +\n", " \n", out)
+    assert "not measured: native, where" in out
+
+
+def test_show_of_another_folder_reads_its_runs(run: Run, tmp_path: Path) -> None:
+    a_newest_run(tmp_path / "mine", *synthetic_behavior.behaviors())
+    assert "measured in run" in run("show", "relu", "--results", "mine")[1]
+    assert "measured in run" not in run("show", "relu")[1]
+
+
+def test_show_without_a_run_says_how_to_get_one(run: Run, tmp_path: Path) -> None:
+    status, out, err = run("show", "relu")
+    assert (status, err) == (0, "")
+    assert "f(x) = x   for x ≥ 0" in out
+    assert "not measured: there is no results/runs/latest; " in out
+    assert "`gradgauge bench --suite behavior --function relu` tries it" in out
+    mine = write_function(tmp_path / "my own")
+    _, out, _ = run("show", "twice", "--implementations", mine, "--results", "there")
+    assert f"--function twice --implementations '{mine}' --results there` tries it" in out
+
+
+def test_show_of_a_run_that_tried_something_else_names_it(run: Run, tmp_path: Path) -> None:
+    folder = a_newest_run(tmp_path / "results", *synthetic_behavior.behaviors())
+    status, out, _ = run("show", "multiply")
+    assert status == 0
+    assert f"not measured in the newest run, {folder.run_id}; `gradgauge bench --suite behavior" in out
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "words"),
+    [
+        ("run.json", '{"schema_version": 0}', "schema_version 0, this gradgauge reads 1"),
+        ("run.json", "[bold]{", "not JSON"),
+        ("run.json", '{"schema_version": 1, "catalog": []}', "expected an object"),
+        ("records.jsonl", '{"suite": "behavior", "verdict": "perhaps"}\n', "expected one of"),
+        ("records.jsonl", "[]\n", "not an object"),
+        ("run.json", None, "is not a run folder: it has no run.json"),
+    ],
+)
+def test_show_says_of_a_run_that_it_cannot_read_in_a_line_why(
+    run: Run, tmp_path: Path, file: str, content: str | None, words: str
+) -> None:
+    folder = a_newest_run(tmp_path / "results", *synthetic_behavior.behaviors())
+    broken = folder.path / file
+    if content is None:
+        broken.unlink()
+    else:
+        broken.write_text(content, encoding="utf-8")
+    status, out, err = run("show", "relu")
+    assert (status, err) == (0, "")
+    (line,) = [line for line in out.splitlines() if "not known: " in line]
+    assert words in line
+    assert "f(x) = x   for x ≥ 0" in out
 
 
 def test_report_writes_the_page_and_prints_where(run: Run, folder: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:

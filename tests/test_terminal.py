@@ -1,16 +1,22 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from rich.console import Console
 
+from gradgauge.records import Record, Verdict
+from gradgauge.report.behavior import matrices
+from gradgauge.report.data import RunData
 from gradgauge.steps import CaseStep, LoadStep
 from gradgauge.supervisor import Progress
-from gradgauge.terminal import catalog_table, progress_display, specification_lines, time_left
+from gradgauge.terminal import behavior_parts, catalog_table, progress_display, specification_lines, time_left
 from tests.fakes import CASE
+from tests.report import synthetic
+from tests.report.synthetic_behavior import CHECKS, behaviors, metrics, tried
 
 
 @pytest.mark.parametrize(
@@ -126,3 +132,65 @@ def test_a_specification_tells_formula_kinks_budgets_and_what_is_expected_to_fai
     assert "    none" in specification_lines("relu", an_entry(kinks=[]))
     derived = specification_lines("relu", an_entry(value_budget_ulp=None))
     assert "    values derived from the steps, gradients 4 ulp" in derived
+
+
+def behavior_text(parent: Path, *records: Record, known: tuple[str, ...] = ()) -> str:
+    """Return what is printed of relu's behaviour, 80 columns wide."""
+    run = RunData.load(synthetic.write_run(parent / "runs", list(records), [], metrics=metrics()))
+    console = Console(file=io.StringIO(), width=80)
+    for matrix in matrices(run, "relu"):
+        for part in behavior_parts(matrix, run.description, list(known)):
+            console.print(part)
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def rows_of(text: str) -> dict[str, list[str]]:
+    """Return the signs of each check, those of several tables one after another."""
+    found: dict[str, list[str]] = {}
+    for line in text.splitlines():
+        name, *signs = line.split() or [""]
+        if name in CHECKS and all(sign[0] in "✓✗△∅—?" for sign in signs):
+            found.setdefault(name, []).extend(signs)
+    return found
+
+
+def test_behaviour_fits_80_columns_however_many_implementations_there_are(tmp_path: Path) -> None:
+    names = [f"an_implementation_of_a_long_name_{index}" for index in range(10)]
+    techniques = [f"{name}/{mode}" for mode in ("eager", "compiled") for name in names]
+    wrong = tried(techniques[19], "twice", Verdict.FAIL, "wrong " * 40 + "x" * 100)
+    text = behavior_text(tmp_path, *behaviors([wrong], techniques))
+    assert max(map(len, text.splitlines())) <= 80
+    assert rows_of(text)["twice"] == [*["✓"] * 19, "✗1"]
+    assert rows_of(text)["captured"] == ["✓", "—"] * 10
+    assert "Two marks: eager, then compiled." in " ".join(text.split())
+
+
+def test_a_technique_that_was_not_tried_has_a_mark_of_its_own(tmp_path: Path) -> None:
+    techniques = ("reference/eager", "reference/compiled", "where/eager")
+    text = behavior_text(tmp_path, *behaviors(techniques=techniques), known=("where", "native"))
+    assert rows_of(text)["twice"] == ["✓", "✓", "✓", "?"]
+    assert text.splitlines()[-1].strip() == "not measured: native"
+    assert "not measured" not in behavior_text(tmp_path / "b", *behaviors(techniques=techniques), known=("where",))
+
+
+def test_a_single_mode_is_named(tmp_path: Path) -> None:
+    text = behavior_text(tmp_path, *behaviors(techniques=("reference/eager",)))
+    assert "All in eager mode." in " ".join(text.split())
+    assert rows_of(text)["twice"] == ["✓"]
+
+
+def test_a_reason_is_text_and_says_in_which_dtypes(tmp_path: Path) -> None:
+    wrong = tried("re[b]f/eager", "tidy", Verdict.FAIL, "left [bold]a[/] mess [/x]", dtype="bfloat16")
+    right = tried("re[b]f/eager", "tidy")
+    text = behavior_text(tmp_path, *behaviors(), right, wrong)
+    assert "✗1 tidy: re[b]f (bfloat16 only)" in text
+    assert "left [bold]a[/] mess [/x]" in text
+    assert "(cpu, float32, bfloat16)" in " ".join(text.split())
+
+
+def test_each_device_is_printed(tmp_path: Path) -> None:
+    text = behavior_text(tmp_path, *behaviors(), *behaviors(device="cuda:0"))
+    said = " ".join(text.split())
+    assert "(cpu, float32)" in said
+    assert "(cuda:0, float32)" in said

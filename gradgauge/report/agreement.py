@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from gradgauge.records import Record, Verdict
+from gradgauge.report.behavior import is_behavior
 from gradgauge.report.data import RunData
 from gradgauge.report.faults import ATLAS, reason_of
 from gradgauge.report.labels import Labels, odd_labels, odd_protocol
@@ -46,7 +47,8 @@ class Standing:
 def standings(run: RunData, labels: Labels = ()) -> dict[tuple[str, str], Standing]:
     """Return the standing of every technique that has a record, by function and technique.
 
-    Any failure and any crash counts, in whichever suite; an expected failure counts where gradients are checked.
+    Any failure and any crash counts, in whichever suite, but for a behaviour that fails: who is wrong under vmap alone
+    is right where it is timed. An expected failure counts where gradients are checked.
     labels: those of the place where it is asked. Who fails under an odd way of timing alone fails only there.
     """
     by_technique: dict[tuple[str, str], list[Record]] = {}
@@ -64,19 +66,17 @@ def failures(run: RunData) -> tuple[Record, ...]:
     return tuple(sorted(failed, key=lambda record: record.verdict is Verdict.CRASHED))
 
 
-def expected_reasons(run: RunData, function: str, implementation: str) -> list[str]:
-    """Return the implementation's own reasons for disagreeing, each once; from the records where it states none."""
-    entry = run.description.functions.get(function)
-    described = entry.implementations.get(implementation) if entry else None
-    records = [
-        record
-        for record in run.records
-        if (record.case.function, record.case.implementation) == (function, implementation)
-        and record.verdict is Verdict.EXPECTED_FAIL
-        and record.metric not in ATLAS
-    ]
+def expected_reasons(run: RunData, records: list[Record]) -> list[str]:
+    """Return an implementation's own reasons for what it is expected to fail, each once; from records if it has none.
+
+    records: the expected failures of one implementation.
+    """
+    case = records[0].case
+    entry = run.description.functions.get(case.function)
+    described = entry.implementations.get(case.implementation) if entry else None
     stated = described.expected_fail if described else {}
-    reasons = [stated.get(record.metric) or reason_of(record.detail) for record in records]
+    told = [record for record in records if record.metric not in ATLAS]
+    reasons = [stated.get(record.metric) or reason_of(record.detail) for record in told]
     return [reason for reason in dict.fromkeys(reasons) if reason]
 
 
@@ -100,7 +100,7 @@ def _standing(function: str, technique: str, records: list[Record], here: frozen
 
 
 def _counts(failed: Record, here: frozenset[tuple[str, str]]) -> bool:
-    return here.issuperset(odd_protocol(odd_labels(failed)))
+    return not is_behavior(failed) and here.issuperset(odd_protocol(odd_labels(failed)))
 
 
 def _with_siblings(standing: Standing, own: dict[tuple[str, str], Standing]) -> Standing:

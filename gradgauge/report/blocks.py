@@ -111,27 +111,32 @@ class Definitions:
 
 @dataclass(frozen=True)
 class Column:
-    """A table's column. numeric: aligned right."""
+    """A table's column. numeric: aligned right; hint: what it is about, shown where a pointer rests on its title."""
 
     title: str
     numeric: bool = False
     note: str = ""
+    hint: str = ""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A table's cell. note: a second, quieter line, such as the interval of the value above it."""
+    """A table's cell. note: a second, quieter line, such as the interval of the value above it.
+
+    hint: what is shown where a pointer rests on it; nothing may stand there alone.
+    """
 
     text: Text
     note: str = ""
     tone: Tone = "plain"
+    hint: str = ""
 
 
 @dataclass(frozen=True)
 class Table:
     """A table; on a narrow screen each row becomes a card headed by its first `heads` cells.
 
-    is_dense: many short rows, which stand close.
+    is_dense: many short rows, which stand close. is_upright: many columns of a sign each, whose titles stand on end.
     """
 
     columns: tuple[Column, ...]
@@ -139,6 +144,7 @@ class Table:
     caption: str = ""
     heads: int = 1
     is_dense: bool = False
+    is_upright: bool = False
     kind: ClassVar[str] = "table"
 
     def __post_init__(self) -> None:

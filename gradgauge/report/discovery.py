@@ -11,6 +11,9 @@ from gradgauge.report import sections
 from gradgauge.report.blocks import Block
 from gradgauge.report.data import RunData
 
+EVERY = "*"
+"""In place of a metric: whatever the suite measures."""
+
 
 @dataclass(frozen=True)
 class Section:
@@ -42,5 +45,5 @@ def discover() -> list[Section]:
 
 
 def shown_metrics() -> frozenset[tuple[str, str]]:
-    """Return the pairs of suite and metric that some section takes care of."""
+    """Return the pairs of suite and metric that some section takes care of; a metric may be `EVERY`."""
     return frozenset().union(*(section.shows for section in discover()))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from gradgauge.cases import DTYPES, MODES
 from gradgauge.records import Record, Verdict
+from gradgauge.report.behavior import is_behavior
 from gradgauge.report.formatting import listed, plural
 from gradgauge.report.kinds import kind_of
 
@@ -92,8 +93,10 @@ def reason_of(detail: str) -> str:
 def natures(record: Record) -> list[str]:
     """Return what a record says is wrong, without figures and, where there is a better word, without one element's.
 
-    Such as `the sign is wrong for x < −5`; its metric and verdict where it says nothing.
+    Such as `the sign is wrong for x < −5`; its metric and verdict where it says nothing. A behaviour says one thing.
     """
+    if is_behavior(record) and record.detail:
+        return [measured(record.detail)]
     figure, *rest = measured(record.detail).split("; ")
     if not (rest and _FIGURE.fullmatch(figure)):
         said = "; ".join([figure, *rest]).removeprefix(f"{record.metric}: ").rstrip(".")
@@ -112,7 +115,8 @@ def faults_of(records: Iterable[Record]) -> list[Fault]:
             at_places.setdefault((record.metric, record.verdict), []).append(record)
         else:
             for what in natures(record):
-                grouped.setdefault((record.metric, record.verdict, _pattern(what)), []).append((what, record))
+                alike = _NUMBER.sub("#", what) if is_behavior(record) else _pattern(what)
+                grouped.setdefault((record.metric, record.verdict, alike), []).append((what, record))
     found = [_fault(group) for group in grouped.values()]
     found.sort(key=lambda fault: -len(fault.records))
     first = {fault.metric: fault for fault in reversed(found)}

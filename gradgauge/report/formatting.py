@@ -188,11 +188,20 @@ def compact(value: float) -> str:
     ('2¹⁶', '1 M', '300', '1.5 k')
     """
     if value >= 1024 and float(value).is_integer() and int(value) & (int(value) - 1) == 0:
-        return "2" + str(int(math.log2(value))).translate(_SUPERSCRIPT)
+        return "2" + superscript(int(math.log2(value)))
     for scale, symbol in _COUNT_UNITS:
         if value >= scale:
             return f"{value / scale:.3g} {symbol}"
     return f"{value:.3g}"
+
+
+def superscript(number: int) -> str:
+    """Return a whole number as it stands beside what it is a note to.
+
+    >>> superscript(12)
+    '¹²'
+    """
+    return str(number).translate(_SUPERSCRIPT)
 
 
 def plural(count: int, noun: str, many: str = "") -> str:
@@ -246,4 +255,4 @@ def _power_of_ten(value: float) -> str:
         return "∞" if value > 0 else "−∞"
     mantissa, exponent = f"{value:.3e}".split("e")
     mantissa = mantissa.rstrip("0").rstrip(".")
-    return f"{mantissa} × 10{str(int(exponent)).translate(_SUPERSCRIPT)}"
+    return f"{mantissa} × 10{superscript(int(exponent))}"

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from gradgauge.records import Record, Verdict
 from gradgauge.report.agreement import Status, expected_reasons, failures, standings
+from gradgauge.report.behavior import is_behavior
 from gradgauge.report.control import controls
 from gradgauge.report.data import RunData
 from gradgauge.report.faults import ATLAS, Fault, faults_of
@@ -84,27 +85,40 @@ def failing(run: RunData) -> list[Remark]:
 
 
 def disagreeing_as_expected(run: RunData) -> list[Remark]:
-    """Return the implementations that disagree and say so themselves, with their reasons."""
+    """Return the implementations that disagree with the definition and say so themselves, with their reasons."""
     return [
         Remark(f"{function}: {implementation}", _expected_text(run, records))
-        for (function, implementation), records in _expected(run).items()
+        for (function, implementation), found in _expected(run).items()
+        if (records := [record for record in found if not is_behavior(record)])
+    ]
+
+
+def misbehaving_as_expected(run: RunData) -> list[Remark]:
+    """Return the implementations whose behaviour is wrong somewhere and that say so themselves, with their reasons."""
+    return [
+        Remark(f"{function}: {implementation}", _expected_text(run, records))
+        for (function, implementation), found in _expected(run).items()
+        if (records := [record for record in found if is_behavior(record)])
     ]
 
 
 def expected_in_short(run: RunData) -> list[str]:
-    """Return the same for a line: `relu: mine (the sign is wrong for x < −5)`, two faults at most, by name."""
+    """Return both for a line: `relu: mine (the sign is wrong for x < −5)`, two faults at most, by name.
+
+    A behaviour has its own before it: `multiply: mine (vmap: the samples are mixed)`.
+    """
     found = []
     for (function, implementation), records in _expected(run).items():
-        told = "; ".join(fault.what for fault in _told(records)[:_MOST_FAULTS])
+        told = "; ".join(_named(fault) for fault in _told(records)[:_MOST_FAULTS])
         found.append(f"{function}: {implementation}{f' ({told})' if told else ''}")
     return found
 
 
 def not_run(run: RunData) -> list[Remark]:
-    """Return what could not run, one remark for each technique and reason."""
+    """Return what could not run, one remark for each technique and reason; a matrix shows what behaviour lacks."""
     grouped: dict[tuple[str, Verdict, str], list[Record]] = {}
     for record in run.records:
-        if record.verdict in (Verdict.UNAVAILABLE, Verdict.UNSUPPORTED):
+        if record.verdict in (Verdict.UNAVAILABLE, Verdict.UNSUPPORTED) and not is_behavior(record):
             subject = ": ".join(filter(None, (record.case.function, record.case.technique.strip(" ·"))))
             grouped.setdefault((subject, record.verdict, record.detail), []).append(record)
     return [
@@ -114,8 +128,12 @@ def not_run(run: RunData) -> list[Remark]:
 
 
 def unchecked(run: RunData) -> list[str]:
-    """Return the techniques that no check of gradients judged, as `function: technique`."""
-    measured = {(record.case.function, record.case.technique) for record in run.records if record.value is not None}
+    """Return the techniques that no check of gradients judged, as `function: technique`; not those merely tried out."""
+    measured = {
+        (record.case.function, record.case.technique)
+        for record in run.records
+        if record.value is not None and not is_behavior(record)
+    }
     found = standings(run).items()
     return [f"{key[0]}: {key[1]}" for key, own in found if own.status is Status.UNCHECKED and key in measured]
 
@@ -149,17 +167,24 @@ def _expected(run: RunData) -> dict[tuple[str, str], list[Record]]:
 
 
 def _told(records: list[Record]) -> list[Fault]:
-    """Return the faults that have a name, as in older runs none has; the places of an atlas show nothing else."""
-    if not names_kinds(records):
-        return []
-    return [fault for fault in faults_of(records) if fault.record.detail and fault.metric not in ATLAS]
+    """Return the faults that have a name, as in older runs none has; the places of an atlas show nothing else.
+
+    What a behaviour does wrong comes last.
+    """
+    behaved = [record for record in records if is_behavior(record)]
+    judged = [record for record in records if not is_behavior(record)]
+    told = [*(faults_of(judged) if names_kinds(judged) else []), *faults_of(behaved)]
+    return [fault for fault in told if fault.record.detail and fault.metric not in ATLAS]
+
+
+def _named(fault: Fault) -> str:
+    return f"{fault.metric}: {fault.what}" if is_behavior(fault.record) else fault.what
 
 
 def _expected_text(run: RunData, records: list[Record]) -> str:
     """Return what was measured, fault by fault, then the implementation's own word for it."""
-    case = records[0].case
     modes = listed(list(dict.fromkeys(record.case.mode for record in records)))
-    reasons = " ".join(expected_reasons(run, case.function, case.implementation))
+    reasons = " ".join(expected_reasons(run, records))
     told = _told(records)
     if not told:
         return f"({modes}) {reasons}"

@@ -28,6 +28,16 @@ def test_the_frame_has_a_row_a_record_and_nan_where_a_number_is_missing(standard
     assert frame.loc[frame["metric"] == "kink_slope", "label_text"].unique().tolist() == ["kink=x = 0"]
 
 
+def test_of_one_suite_its_records_are_read_and_what_could_not_run(standard_run: RunFolder) -> None:
+    whole, part = RunData.load(standard_run), RunData.load(standard_run, "memory")
+    assert part.records == tuple(
+        record for record in whole.records if record.suite == "memory" or record.metric == "availability"
+    )
+    assert {record.suite for record in part.records} == {"memory", "speed"}
+    assert part.series == ()
+    assert part.description == whole.description
+
+
 def test_the_frame_of_no_records_has_its_columns(parent: Path) -> None:
     frame = RunData.load(write_run(parent, [], [])).frame
     assert frame.empty

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gradgauge.records import Record, Verdict
+from gradgauge.report.behavior import is_behavior
 from gradgauge.report.blocks import Block, Bullets, Cell, Code, Column, Fold, Heading, Table, mark
 from gradgauge.report.data import RunData, label_text
 from gradgauge.report.formatting import plural
@@ -35,7 +36,7 @@ def render(run: RunData) -> list[Block] | None:
 def _could_not(run: RunData) -> list[Block]:
     grouped: Grouped = {}
     for record in run.records:
-        if record.verdict in _WITHOUT_VALUE:
+        if record.verdict in _WITHOUT_VALUE and not is_behavior(record):
             key = (record.case.function, record.case.technique.strip(" ·"), record.verdict, record.detail)
             grouped.setdefault(key, []).append(_concern(record))
     listed = {(function, technique) for function, technique, _, _ in grouped}

@@ -6,7 +6,7 @@ from gradgauge.records import Record
 from gradgauge.report import formatting
 from gradgauge.report.blocks import Block, Cell, Column, Fold, Heading, Paragraph, Table, mark, tone_of
 from gradgauge.report.data import RunData, label_text
-from gradgauge.report.discovery import shown_metrics
+from gradgauge.report.discovery import EVERY, shown_metrics
 from gradgauge.report.summary import describe_case
 
 TITLE = "Other measurements"
@@ -22,7 +22,7 @@ def render(run: RunData) -> list[Block] | None:
     left = [
         record
         for record in run.records
-        if (record.suite, record.metric) not in shown and record.metric != "availability"
+        if shown.isdisjoint({(record.suite, record.metric), (record.suite, EVERY)}) and record.metric != "availability"
     ]
     blocks: list[Block] = []
     for suite, metric in dict.fromkeys((record.suite, record.metric) for record in left):

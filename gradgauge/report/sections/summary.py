@@ -8,7 +8,16 @@ from gradgauge.report.data import RunData
 from gradgauge.report.formatting import listed, plural
 from gradgauge.report.labels import explained
 from gradgauge.report.ranking import Recommendation, recommendations
-from gradgauge.report.summary import Remark, disagreeing_as_expected, drifting, failing, not_run, unadvised, unchecked
+from gradgauge.report.summary import (
+    Remark,
+    disagreeing_as_expected,
+    drifting,
+    failing,
+    misbehaving_as_expected,
+    not_run,
+    unadvised,
+    unchecked,
+)
 from gradgauge.report.tables.cells import EMPTY
 
 TITLE = "Summary"
@@ -36,6 +45,9 @@ def render(run: RunData) -> list[Block]:
     if expected:
         title = "Known to disagree with the definition, and never recommended"
         blocks.append(Callout("warn", title, items=_items(expected)))
+    misbehaving = misbehaving_as_expected(run)
+    if misbehaving:
+        blocks.append(Callout("warn", "Known to be wrong in some uses", items=_items(misbehaving)))
     unjudged = unchecked(run)
     if unjudged:
         text = (f"No check of gradients judged {listed(unjudged)} in this run.",)
