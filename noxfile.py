@@ -21,7 +21,7 @@ CALIBRATIONS = ("load", "reproducibility", "copies")
 @nox.session
 def bench(session: nox.Session) -> None:
     """Measure: gradgauge bench. `nox -s bench -- --preset quick` takes a minute; `-- --help` lists the options."""
-    install(session)
+    install(session, extras=("training",))
     gradgauge(session, "bench")
 
 
@@ -35,7 +35,7 @@ def report(session: nox.Session) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     """Test gradgauge itself, with coverage. `nox -s tests -- -m 'not slow'` leaves out what takes seconds."""
-    install(session, "tests")
+    install(session, "tests", extras=("training",))
     session.run("pytest", "--cov=gradgauge", "--cov-report=term", *session.posargs)
 
 
@@ -78,9 +78,12 @@ def gradgauge(session: nox.Session, command: str) -> None:
     session.run("gradgauge", command, *session.posargs, interrupt_timeout=30, terminate_timeout=10)
 
 
-def install(session: nox.Session, *groups: str, project: bool = True, torch: bool = True) -> None:
+def install(
+    session: nox.Session, *groups: str, project: bool = True, torch: bool = True, extras: tuple[str, ...] = ()
+) -> None:
     """Install the dependency groups and gradgauge itself, editable, in the versions of constraints.txt.
 
+    extras: gradgauge's own that come along.
     torch: whether to install it, which takes most of the time and the space; the report does without.
     Nothing happens where the environment already holds them, nor under `nox --no-venv`.
     """
@@ -88,7 +91,7 @@ def install(session: nox.Session, *groups: str, project: bool = True, torch: boo
         session.log("no environment of its own: gradgauge and its dependencies must be installed already")
         return
     stamp = Path(session.virtualenv.location) / "installed.sha256"
-    wanted = digest(*groups, str(Path.cwd()))
+    wanted = digest(*groups, *extras, str(Path.cwd()))
     if stamp.is_file() and stamp.read_text(encoding="utf-8") == wanted:
         return
     stamp.unlink(missing_ok=True)
@@ -99,6 +102,7 @@ def install(session: nox.Session, *groups: str, project: bool = True, torch: boo
         requirements += [
             line for line in pyproject["project"]["dependencies"] if torch or not line.startswith("torch>")
         ]
+        requirements += [line for extra in extras for line in pyproject["project"]["optional-dependencies"][extra]]
     session.install("-c", CONSTRAINTS, *dict.fromkeys(requirements))
     if project:
         # Without isolation the build runs with the pinned hatchling, and nothing more is downloaded.

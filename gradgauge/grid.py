@@ -60,6 +60,7 @@ class Suite:
     eager_first: nothing compiled is begun before all that is eager is done.
     whatever_pass: its cases stay when the user chooses passes, because what is timed must have been checked.
     timed: reads a clock, so nothing else may run on the machine meanwhile.
+    by_name: runs in preset `full`, and in another only where the user names it.
     workloads: what is measured on each device besides the functions' implementations.
     """
 
@@ -73,6 +74,7 @@ class Suite:
     eager_first: bool = False
     whatever_pass: bool = False
     timed: bool = False
+    by_name: bool = False
     workloads: tuple[Workload, ...] = ()
 
 

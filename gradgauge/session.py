@@ -87,6 +87,10 @@ class Session:
         functions = list(self.catalog.functions.values())
         preset, chosen = self.job.preset, self.job.selection
         fitting = plan(suite, preset, chosen, functions, self.devices)
+        if suite.by_name and preset != "full" and name not in chosen.suites:
+            reason = f"preset {preset}; --preset full or --suite {name} measures it"
+            self.left_out += [{"what": f"{name}: {len(fitting)} cases", "reason": reason}] if fitting else []
+            return []
         self.fitting += sum(bool(case.function) for case in fitting)
         cases = [case for case in fitting if not self.unavailable(case)]
         self.suites[name], self.planned[name] = suite, cases

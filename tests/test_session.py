@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,26 @@ def test_a_suite_that_was_not_chosen_has_no_cases(folder: RunFolder) -> None:
     session = a_session(folder, {**RELU, "suites": ("memory",)})
     assert session.plan("speed", SUITE) == []
     assert "speed" not in session.planned
+
+
+@pytest.mark.parametrize(
+    ("preset", "chosen", "runs"),
+    [("quick", (), False), ("quick", ("slow",), True), ("full", (), True), ("quick", ("memory",), False)],
+)
+def test_a_suite_that_runs_by_name_runs_in_full_or_where_it_is_named(
+    folder: RunFolder, preset: str, chosen: tuple[str, ...], runs: bool
+) -> None:
+    session = a_session(folder, {**RELU, "suites": chosen}, preset=preset)
+    cases = session.plan("slow", replace(SUITE, by_name=True))
+    assert bool(cases) is bool(session.fitting) is ("slow" in session.suites) is runs
+    told = [{"what": "slow: 8 cases", "reason": "preset quick; --preset full or --suite slow measures it"}]
+    assert session.left_out == (told if not (runs or chosen) else [])
+
+
+def test_a_suite_that_runs_by_name_and_has_no_case_is_not_left_out(folder: RunFolder) -> None:
+    session = a_session(folder, {**RELU, "passes": ("backward",)})
+    assert session.plan("slow", replace(SUITE, by_name=True)) == []
+    assert session.left_out == []
 
 
 def test_what_is_done_and_what_was_dropped_is_not_run_again(folder: RunFolder) -> None:

@@ -30,7 +30,15 @@ def test_the_sections_stand_in_their_order(page: Page) -> None:
     ids = [attributes["id"] for tag, attributes in page.elements if tag == "section"]
     names = ["summary", "failures", "functions", "times", "memory", "gradients", "not_run", "environment"]
     assert ids == names
-    assert [section.name for section in discover()] == [*names[:6], "atlas", "machine", "other", *names[6:]]
+    assert [section.name for section in discover()] == [
+        *names[:6],
+        "atlas",
+        "behavior",
+        "machine",
+        "training",
+        "other",
+        *names[6:],
+    ]
 
 
 def test_every_drawing_has_a_text_alternative(page: Page) -> None:
