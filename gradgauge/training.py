@@ -1,8 +1,7 @@
-"""Small networks that train on scikit-learn's handwritten digits with an implementation somewhere in them."""
+"""Training a small network with a call in it: from the same numbers whatever the call, and what comes of it."""
 
 from __future__ import annotations
 
-import importlib.util
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,30 +10,18 @@ from itertools import pairwise, repeat
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
-from gradgauge.attempts import Wrong
 from gradgauge.calling import Call, gradients_of, outputs_of
 from gradgauge.cases import Case, parse_shapes
 from gradgauge.catalog import FunctionEntry
 from gradgauge.inputs import generator_for, torch_dtype
 from gradgauge.model import Function
+from gradgauge.networks import Digits, Network
 from gradgauge.oracle import tell_truth
 from gradgauge.passes import Pass
 
-ROLES = ("activation", "weights")
-
-STRETCH = 1.6
-"""Latent weights are standard normal; times STRETCH and half the distance between the outermost breakpoints, 27 % of
-them begin beyond either one. For the staircase, whose breakpoints are ±5, that is call(8 · w)."""
-
-ROUNDINGS = 10
-"""How many times what roundings do a difference must be."""
-
 WRONG = 0.01
 """A gradient is wrong where it is off by more than this share of the larger of itself and the largest slope."""
-
-PIXELS, DIGITS, TRAINED_ON = 64, 10, 1437
 
 
 @dataclass(frozen=True)
@@ -57,103 +44,6 @@ COURSE = Course()
 
 
 @dataclass(frozen=True)
-class Digits:
-    """Handwritten digits. images: (n, 64), from −1 to 1, exact in every floating dtype; labels: (n,), from 0 to 9."""
-
-    images: Tensor
-    labels: Tensor
-
-    def to(self, device: str, dtype: torch.dtype) -> Digits:
-        """Return them elsewhere."""
-        return Digits(self.images.to(device, dtype), self.labels.to(device))
-
-
-def missing_data() -> str:
-    """Return why there are no digits; empty where there are."""
-    if importlib.util.find_spec("sklearn") is None:
-        return "needs scikit-learn, which is not installed: pip install 'gradgauge[training]'"
-    return ""
-
-
-def read_digits() -> tuple[Digits, Digits]:
-    """Return 1437 digits to train on and 360 to test on, always the same ones, in float64 on the CPU."""
-    from sklearn.datasets import load_digits
-
-    data = load_digits()
-    order = torch.randperm(len(data.target), generator=torch.Generator().manual_seed(0))
-    images, labels = torch.from_numpy(data.data / 8 - 1)[order], torch.from_numpy(data.target)[order]
-    return Digits(images[:TRAINED_ON], labels[:TRAINED_ON]), Digits(images[TRAINED_ON:], labels[TRAINED_ON:])
-
-
-def misfit(entry: FunctionEntry, role: str) -> str:
-    """Return why the function cannot have the role; empty where it can."""
-    points = entry.function.breakpoints
-    if role == "weights" and len(points) < 2:
-        return f"weights are drawn to the levels of a staircase, which has two breakpoints or more, not {len(points)}"
-    x = torch.linspace(-3, 3, 8).reshape(2, 4)
-    outputs = outputs_of(entry.reference.implementation.call(x))
-    if len(outputs) > 1 or outputs[0].shape != x.shape:
-        return f"an activation turns a tensor into one of its shape, not {[tuple(each.shape) for each in outputs]}"
-    if not outputs[0].isfinite().all():
-        return "an activation is finite wherever a network may take it; this one is not on −3 … 3"
-    return ""
-
-
-@dataclass(frozen=True)
-class Network:
-    """64 pixels → hidden units → 10 logits, with the call where the role has it.
-
-    activation: call(images · w₁ᵀ + b₁) is what the hidden units say.
-    weights: both matrices are call(centre + scale · w) / √inputs for latent w, and tanh is the activation, which has no
-        kink of its own for a rounding to fall across.
-    """
-
-    role: str
-    call: Call
-    centre: float = 0.0
-    scale: float = 1.0
-
-    @classmethod
-    def of(cls, role: str, call: Call, function: Function) -> Network:
-        """Return the network, its latent weights stretched over all pieces of the function."""
-        if role == "activation":
-            return cls(role, call)
-        low, high = function.breakpoints[0], function.breakpoints[-1]
-        return cls(role, call, (low + high) / 2, STRETCH * (high - low) / 2)
-
-    def draw(self, hidden: int, generator: torch.Generator) -> list[Tensor]:
-        """Return new parameters on the CPU in float32: w₁, b₁, w₂, b₂."""
-        sizes = ((PIXELS, hidden), (hidden, DIGITS))
-        spread = [1.0 if self.role == "weights" else 1 / math.sqrt(inputs) for inputs, _ in sizes]
-        drawn = [
-            torch.randn(outputs, inputs, generator=generator) * each
-            for (inputs, outputs), each in zip(sizes, spread, strict=True)
-        ]
-        return [drawn[0], torch.zeros(hidden), drawn[1], torch.zeros(DIGITS)]
-
-    def logits(self, parameters: Sequence[Tensor], images: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Return the logits, (n, 10), and the tensors that the call was given."""
-        first, first_bias, second, second_bias = parameters
-        if self.role == "activation":
-            given = [images @ first.T + first_bias]
-            return self._called(given[0]) @ second.T + second_bias, given
-        given = [self.centre + self.scale * latent for latent in (first, second)]
-        into, out_of = (self._called(each) / math.sqrt(each.shape[1]) for each in given)
-        return torch.tanh(images @ into.T + first_bias) @ out_of.T + second_bias, given
-
-    def loss(self, parameters: Sequence[Tensor], batch: Digits) -> tuple[Tensor, list[Tensor]]:
-        """Return the mean cross entropy, and the tensors that the call was given."""
-        logits, given = self.logits(parameters, batch.images)
-        return functional.cross_entropy(logits, batch.labels), given
-
-    def _called(self, x: Tensor) -> Tensor:
-        y = outputs_of(self.call(x))[0]
-        if y.shape != x.shape:
-            raise Wrong(f"returned a tensor of shape {tuple(y.shape)} for one of {tuple(x.shape)}")
-        return y
-
-
-@dataclass(frozen=True)
 class Moment:
     """One step: its gradient is known, its parameters have not moved yet. given: what the call was given."""
 
@@ -165,7 +55,12 @@ class Moment:
     @property
     def gradient(self) -> Tensor:
         """Return the gradient of all parameters, (n,), in float64 on the CPU."""
-        return _flat([torch.zeros_like(each) if each.grad is None else each.grad for each in self.parameters])
+        return flat([torch.zeros_like(each) if each.grad is None else each.grad for each in self.parameters])
+
+
+def flat(tensors: Sequence[Tensor]) -> Tensor:
+    """Return the numbers of all tensors, (n,), in float64 on the CPU."""
+    return torch.cat([each.detach().cpu().double().flatten() for each in tensors])
 
 
 @dataclass(frozen=True)
@@ -334,58 +229,6 @@ def train(training: Training, call: Call) -> Outcome:
         return Outcome((*losses, loss), None, None, tally)
     accuracy = float((told == training.tested_on.labels).double().mean())
     return Outcome(tuple(losses), accuracy, loss, tally)
-
-
-@one_thread()
-def what_roundings_do(training: Training) -> list[float]:
-    """Return for each step how far roundings alone would have moved the parameters by then, in the 2-norm.
-
-    That is how far the reference's gradients in the working dtype, times the learning rate and added up, lie from
-    those of float64 at the same parameters on the same batches; at the least what storing the parameters rounds. It
-    ends before a step whose loss is not finite.
-    """
-    call = training.entry.reference.implementation.call
-    eps = torch.finfo(torch_dtype(training.case.dtype, training.case.function)).eps
-    moved: Tensor | float = 0.0
-    farthest, found = 0.0, []
-    for moment in training.moments(call):
-        if not math.isfinite(moment.loss):
-            break
-        exact = _gradient_at(training.network(call), moment, "cpu", torch.float64)
-        moved = moved + training.rate * (exact - moment.gradient)
-        farthest = max(farthest, float(moved.norm()), eps * float(_flat(moment.parameters).norm()))
-        found.append(farthest)
-    return found
-
-
-@one_thread()
-def first_difference(training: Training, call: Call, roundings: Sequence[float]) -> int | None:
-    """Return the step, from 1, at which the call moves the parameters elsewhere by more than roundings; None for never.
-
-    Its gradients are taken along the reference's own run, at the same parameters on the same batches, and added up.
-    Two runs that each go their own way would not do: sooner or later a rounding falls across a kink, where the slope
-    jumps, and from then on they may lie a thousand times farther apart, though both are right.
-    """
-    network = training.network(call)
-    moved: Tensor | float = 0.0
-    reference = training.moments(training.entry.reference.implementation.call)
-    for step, (moment, rounding) in enumerate(zip(reference, roundings, strict=False), 1):
-        found = _gradient_at(network, moment, training.case.device, moment.parameters[0].dtype)
-        moved = moved + training.rate * (found - moment.gradient)
-        if not float(moved.norm()) <= ROUNDINGS * rounding:
-            return step
-    return None
-
-
-def _gradient_at(network: Network, moment: Moment, device: str, dtype: torch.dtype) -> Tensor:
-    """Return the gradient of all parameters where another network stands, (n,), in float64 on the CPU."""
-    parameters = [each.detach().to(device, dtype, copy=True).requires_grad_() for each in moment.parameters]
-    loss, _ = network.loss(parameters, moment.batch.to(device, dtype))
-    return _flat(gradients_of((loss,), parameters, (torch.ones_like(loss),), may_be_disconnected=True))
-
-
-def _flat(tensors: Sequence[Tensor]) -> Tensor:
-    return torch.cat([each.detach().cpu().double().flatten() for each in tensors])
 
 
 def step_pass(training: Training, call: Call, beat: Callable[[], object]) -> Pass:

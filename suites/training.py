@@ -6,7 +6,7 @@ from collections.abc import Hashable
 from functools import partial
 from statistics import fmean
 
-from gradgauge import training
+from gradgauge import networks, partings, training
 from gradgauge.attempts import Failure, attempt
 from gradgauge.cases import REFERENCE, Case, parse_shapes
 from gradgauge.clocks import Clock, clock_for
@@ -14,12 +14,13 @@ from gradgauge.gauge import Gauge
 from gradgauge.grid import Suite, Sweep
 from gradgauge.inputs import torch_dtype
 from gradgauge.measuring import CONTROL, control_companion, file_control
+from gradgauge.networks import ROLES, TRAINED_ON, Digits
 from gradgauge.passes import Pass
 from gradgauge.records import Metric
 from gradgauge.sampling import Block, measure_block
 from gradgauge.statistics import estimate_median
 from gradgauge.timing import USUAL
-from gradgauge.training import ROLES, TRAINED_ON, Digits, Outcome, Training
+from gradgauge.training import Outcome, Training
 
 ACCURACY = Metric(
     "training_accuracy", "ratio", "higher", exact=True, help="Share of 360 test digits told right after training."
@@ -82,7 +83,7 @@ SUITE = Suite(
 
 def test_training(gauge: Gauge) -> None:
     """Train with one implementation in each role, from every seed, and time a step."""
-    missing = training.missing_data()
+    missing = networks.missing_data()
     if missing:
         gauge.record(ACCURACY, None, "unavailable", missing)
         return
@@ -116,7 +117,7 @@ def _refusal(case: Case) -> str:
 
 def _misfit(gauge: Gauge, role: str) -> str | Failure:
     name = f"misfit {role}"
-    return gauge.once_per_block(name, lambda: attempt("the reference", lambda: training.misfit(gauge.entry, role)))
+    return gauge.once_per_block(name, lambda: attempt("the reference", lambda: networks.misfit(gauge.entry, role)))
 
 
 def _training(gauge: Gauge, role: str, number: int) -> Training:
@@ -127,7 +128,7 @@ def _training(gauge: Gauge, role: str, number: int) -> Training:
 
 def _digits(gauge: Gauge) -> tuple[Digits, Digits]:
     dtype = torch_dtype(gauge.case.dtype, gauge.case.function)
-    trained_on, tested_on = gauge.once_per_run("digits", training.read_digits)
+    trained_on, tested_on = gauge.once_per_run("digits", networks.read_digits)
     return trained_on.to(gauge.case.device, dtype), tested_on.to(gauge.case.device, dtype)
 
 
@@ -169,11 +170,11 @@ def _file_outcome(gauge: Gauge, outcome: Outcome, labels: dict[str, str]) -> Non
 
 def _file_difference(gauge: Gauge, one: Training, labels: dict[str, str]) -> None:
     name = f"roundings {labels}"
-    roundings = gauge.once_per_block(name, lambda: attempt("the reference", partial(training.what_roundings_do, one)))
+    roundings = gauge.once_per_block(name, lambda: attempt("the reference", partial(partings.what_roundings_do, one)))
     if isinstance(roundings, Failure):
         gauge.record(DIFFERENCE, None, "not-applicable", roundings.detail, labels=labels)
         return
-    step = attempt("training", lambda: training.first_difference(one, gauge.call(gauge.case), roundings))
+    step = attempt("training", lambda: partings.first_difference(one, gauge.call(gauge.case), roundings))
     if isinstance(step, Failure):
         gauge.fail(DIFFERENCE, step, labels=labels)
         return

@@ -11,32 +11,18 @@ import pytest
 import torch
 from torch import Tensor
 
-from gradgauge import training
+from gradgauge import networks, training
 from gradgauge.attempts import Wrong
 from gradgauge.calling import Call
 from gradgauge.cases import Case
 from gradgauge.catalog import Catalog, FunctionEntry
 from gradgauge.gauge import Gauge
 from gradgauge.inputs import torch_dtype
+from gradgauge.networks import Network, misfit, missing_data, read_digits
+from gradgauge.partings import first_difference, what_roundings_do
 from gradgauge.runs import RunFolder
-from gradgauge.training import (
-    Course,
-    Network,
-    Tally,
-    Training,
-    first_difference,
-    misfit,
-    missing_data,
-    piece_names,
-    read_digits,
-    step_pass,
-    train,
-    what_roundings_do,
-    wrong_elements,
-)
+from gradgauge.training import Course, Tally, Training, piece_names, step_pass, train, wrong_elements
 from tests.fakes import Measured, a_function, a_job, an_entry, measure_here, write_function
-
-pytest.importorskip("sklearn")
 
 SHORT = Course(seeds=1, steps=30)
 TERNARY = Case("ternary_activation", "reference", "eager", "forward_backward", "cpu", "float32", "64x64")
@@ -447,7 +433,7 @@ def test_a_case_that_nothing_trains_in_says_so(
 
 @pytest.mark.usefixtures("_short")
 def test_without_the_digits_the_suite_is_unavailable(folder: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(training, "missing_data", lambda: "needs scikit-learn")
+    monkeypatch.setattr(networks, "missing_data", lambda: "needs scikit-learn")
     measured = measure_here(folder, a_job(folder, {**CHOSEN, "functions": ("relu",), "implementations": ("where",)}))
     assert {(line["metric"], line["verdict"], line["detail"]) for line in measured.records} == {
         ("training_accuracy", "unavailable", "needs scikit-learn")
