@@ -7,22 +7,29 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from gradgauge import worker
+from gradgauge.behavior.calls import KNOBS
+from gradgauge.behavior.subject import Subject
 from gradgauge.cases import Case
 from gradgauge.catalog import FunctionEntry, ImplementationEntry
 from gradgauge.clocks import WallClock
+from gradgauge.compilation import compile_call
+from gradgauge.gauge import Gauge
 from gradgauge.grid import Selection
 from gradgauge.job import Job
 from gradgauge.journal import Journal, JournalReader, Pulse
 from gradgauge.model import Function, Implementation
 from gradgauge.runs import RunFolder
+from suites.behavior import subject_of
 
 ROOT = Path(__file__).resolve().parents[1]
 RECORD_KEYS = [
@@ -221,3 +228,26 @@ def is_gone_soon(pid: int) -> bool:
     while alive(pid) and time.monotonic() < until:
         time.sleep(0.05)
     return not alive(pid)
+
+
+def a_subject(entry: FunctionEntry, technique: str, mode: str = "eager", dtype: str = "float32") -> Subject:
+    """Return a technique with what its behaviour is tried on, as the suite makes it, at the first quick shape."""
+    shape = entry.function.shapes["quick"][0]
+    case = a_case(function=entry.name, implementation=technique, mode=mode, dtype=dtype, shape=shape)
+    call = entry.implementations[technique].implementation.call
+    if mode == "compiled":
+        call = compile_call(call)
+    gauge = SimpleNamespace(case=case, entry=entry, seed=0, call=lambda _: call)
+    return subject_of(cast("Gauge", gauge))
+
+
+@contextmanager
+def process_restored() -> Iterator[None]:
+    """Put back, after the block, whatever it changed of the process."""
+    before = {name: knob.read() for name, knob in KNOBS.items()}
+    try:
+        yield
+    finally:
+        for name, knob in KNOBS.items():
+            if knob.read() != before[name]:
+                knob.write(before[name])

@@ -18,7 +18,7 @@ from torch.utils._pytree import tree_leaves, tree_map_only
 
 from gradgauge.attempts import Failure, NotApplicable, Unsupported, Wrong, attempt
 from gradgauge.behavior.subject import Subject, expect_near, expect_same_run, may_refuse, rounding_tolerance
-from gradgauge.calling import Call, outputs_of
+from gradgauge.calling import Call, gradients_of, outputs_of
 from gradgauge.compilation import forget_compiled
 from gradgauge.loading import first_line
 
@@ -59,6 +59,7 @@ class Breaks:
 
 def count_breaks(subject: Subject) -> Breaks:
     """Return the graph breaks of one forward."""
+    subject = subject.apart()
     with _captured_anew():
         explained = torch._dynamo.explain(subject.call)(*subject.leaves())  # noqa: SLF001  (the documented name)
     reason = ""
@@ -73,11 +74,11 @@ def count_breaks(subject: Subject) -> Breaks:
 def fullgraph(subject: Subject) -> str:
     """Capture the call as one graph: torch.compile(fullgraph=True); graph breaks are counted."""
     breaks = attempt("torch.compile", lambda: count_breaks(subject))
-    if not isinstance(breaks, Failure) and breaks.count:
+    if not isinstance(breaks, Failure) and breaks.count > 0:  # −1 where there is no graph at all
         many = f"{breaks.count} graph break{'s' if breaks.count > 1 else ''}"
         raise Unsupported(f"{many}: {breaks.reason}")
     with _captured_anew(), may_refuse("torch.compile(fullgraph=True)"):
-        found = subject.run(torch.compile(subject.call, fullgraph=True, backend=BACKEND))
+        found = subject.run(torch.compile(subject.apart().call, fullgraph=True, backend=BACKEND))
     expect_same_run(found, subject.run(), rounding_tolerance(subject.dtype), "captured as one graph, ")
     return ""
 
@@ -89,7 +90,7 @@ def dynamic_shapes(subject: Subject) -> str:
     if not usable:
         raise NotApplicable("takes no other shape than the case's")
     with _captured_anew(), may_refuse("torch.compile(dynamic=True)"):
-        compiled = torch.compile(subject.call, dynamic=True, backend=BACKEND)
+        compiled = torch.compile(subject.apart().call, dynamic=True, backend=BACKEND)
         first = subject.run(compiled)
         graphs = _graphs()
         rest = [other.run(compiled) for other in usable]
@@ -133,7 +134,7 @@ class _Using(torch.nn.Module):
 def export(subject: Subject) -> str:
     """Export a module that uses the call: torch.export.export; a backward of its own must come along, too."""
     with _captured_anew(), may_refuse("torch.export"):
-        exported = torch.export.export(_Using(subject.call), subject.plain()).module()
+        exported = torch.export.export(_Using(subject.apart().call), subject.plain()).module()
         found = subject.run(exported)
     own = subject.run()
     tolerance = rounding_tolerance(subject.dtype)
@@ -148,6 +149,7 @@ def export(subject: Subject) -> str:
 
 def fake_tensors(subject: Subject) -> str:
     """Tell shapes and dtypes without data: fake tensors, and tensors on the meta device."""
+    subject = subject.apart()
     right = [(tuple(value.shape), value.dtype) for value in outputs_of(subject.call(*subject.plain()))]
     with may_refuse("on the meta device"):
         meta = outputs_of(subject.call(*(tensor.to("meta") for tensor in subject.samples[0])))
@@ -156,9 +158,7 @@ def fake_tensors(subject: Subject) -> str:
     with may_refuse("on fake tensors"), mode:
         fakes = tuple(mode.from_tensor(tensor).requires_grad_() for tensor in subject.samples[0])
         values = outputs_of(subject.call(*fakes))
-        gradients = torch.autograd.grad(
-            values, fakes, [torch.ones_like(value) for value in values], materialize_grads=True
-        )
+        gradients = gradients_of(values, fakes, [torch.ones_like(value) for value in values], may_be_disconnected=True)
     _expect_described("on fake tensors", values, right, subject.device.type)
     wanted = [(tuple(tensor.shape), tensor.dtype) for tensor in subject.samples[0]]
     _expect_described("on fake tensors the gradient", gradients, wanted, subject.device.type)
@@ -219,18 +219,23 @@ def _drops_tangents(op: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> b
 
 def opcheck(subject: Subject) -> str:
     """Put every custom operator that the call uses through torch.library.opcheck."""
+    found = custom_operators(subject)
+    if not found:
+        raise NotApplicable("uses no custom operator")
+    for op, (args, kwargs) in found.items():
+        with _captured_anew():
+            _check_op(op, args, kwargs)
+    return ", ".join(map(str, found))
+
+
+def custom_operators(subject: Subject) -> dict[Any, tuple[tuple[Any, ...], dict[str, Any]]]:
+    """Return the custom operators of a forward and its backward, with what each was given first."""
     inputs = subject.leaves()
     with _CustomOps(inputs) as noted:
         values = outputs_of(subject.call(*inputs))
-        connected = [value for value in values if value.requires_grad]
-        if connected:
-            torch.autograd.grad(connected, inputs, [torch.ones_like(value) for value in connected], allow_unused=True)
-    if not noted.found:
-        raise NotApplicable("uses no custom operator")
-    for op, (args, kwargs) in noted.found.items():
-        with _captured_anew():
-            _check_op(op, args, kwargs)
-    return ", ".join(map(str, noted.found))
+        gradients_of(values, inputs, [torch.ones_like(value) for value in values], may_be_disconnected=True)
+    found: dict[Any, tuple[tuple[Any, ...], dict[str, Any]]] = noted.found
+    return found
 
 
 def _check_op(op: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from gradgauge.attempts import Failure, Unsupported, Wrong, attempt
+from gradgauge.attempts import Failure, NotApplicable, Unsupported, Wrong, attempt
+from gradgauge.behavior.capture import without_forward_mode
 from gradgauge.behavior.subject import (
     CLOSE,
     Subject,
@@ -17,7 +18,7 @@ from gradgauge.behavior.subject import (
     may_refuse,
     rounding_tolerance,
 )
-from gradgauge.calling import Call, Disconnected, outputs_of
+from gradgauge.calling import Call, Disconnected, gradients_of, outputs_of
 from gradgauge.compilation import graph_nodes
 
 STEP = 1e-5
@@ -32,6 +33,8 @@ def double_backward(subject: Subject) -> str:
     What is disconnected counts as zero: right where the true second derivative is zero, silently wrong elsewhere.
     """
     inputs = subject.leaves()
+    if not _is_connected(subject.call, inputs) and not _is_connected(subject.reference, inputs):
+        raise NotApplicable("no output is connected to an input, and none need be: there is no gradient")
     outputs, grad_outputs, gradients = _first_order(subject.call, inputs, subject)
     ways = subject.directions(gradients, 2)
     if subject.reference is None:
@@ -40,14 +43,13 @@ def double_backward(subject: Subject) -> str:
     found = _second_order(gradients, ways, (*inputs, *grad_outputs))
     names = [f"input {index}" for index in range(len(inputs))]
     names += [f"cotangent {index}" for index in range(len(outputs))]
-    right_inputs = float64_samples(subject)
-    _, right_grads, right_gradients = _first_order(subject.reference, right_inputs, subject)
-    upcast = tuple(way.cpu().double() for way in ways)
-    right = _second_order(right_gradients, upcast, (*right_inputs, *right_grads))
+    right = _right_second_order(subject, ways) or (None,) * len(names)
     tolerance = max(CLOSE, rounding_tolerance(subject.dtype))
-    scale = max(float(each.abs().max()) for each in right if each is not None and each.numel())
+    scale = max((float(each.abs().max()) for each in right if each is not None and each.numel()), default=0.0)
     for name, got, true in zip(names, found, right, strict=True):
         wanted = torch.zeros(()) if true is None else true
+        if not wanted.numel():
+            continue
         if not wanted.any() and (got is None or float(got.abs().max()) <= tolerance * scale):
             continue
         if got is None:
@@ -57,6 +59,20 @@ def double_backward(subject: Subject) -> str:
         if said:
             raise Wrong(f"the second derivative by {name} is {said}")
     return ""
+
+
+def _is_connected(call: Call | None, inputs: tuple[Tensor, ...]) -> bool:
+    return call is not None and any(value.requires_grad for value in outputs_of(call(*inputs)))
+
+
+def _right_second_order(subject: Subject, ways: Sequence[Tensor]) -> tuple[Tensor | None, ...]:
+    """Return the reference's second derivatives in float64, by inputs and cotangents; () if it has no gradient."""
+    assert subject.reference is not None
+    inputs = float64_samples(subject)
+    if not _is_connected(subject.reference, inputs):
+        return ()
+    _, grad_outputs, gradients = _first_order(subject.reference, inputs, subject)
+    return _second_order(gradients, tuple(way.cpu().double() for way in ways), (*inputs, *grad_outputs))
 
 
 def _first_order(
@@ -135,15 +151,27 @@ def jvp(subject: Subject) -> str:
     inputs = subject.plain()
     tangents = subject.directions(inputs, 4)
     with may_refuse("jvp"):
-        value, tangent = torch.func.jvp(subject.call, inputs, tangents)[:2]
+        value, tangent = torch.func.jvp(subject.apart().call, inputs, tangents)[:2]
         values, found = outputs_of(value), outputs_of(tangent)
     expect_near("the value under jvp", values, subject.run().values, rounding_tolerance(subject.dtype))
+    try:
+        _compare_tangents(subject, tangents, found)
+    except Wrong as wrong:
+        silent = without_forward_mode(subject)
+        if silent:
+            raise Unsupported(
+                f"jvp: {silent} has no forward mode; PyTorch says nothing and goes on: {wrong}"
+            ) from wrong
+        raise
+    return ""
+
+
+def _compare_tangents(subject: Subject, tangents: tuple[Tensor, ...], found: tuple[Tensor, ...]) -> None:
     right = _pushed(subject, tangents)
     if isinstance(right, Failure):
         _compare_adjoint(subject, tangents, found)
     else:
         expect_near("the tangent", found, right, max(CLOSE, rounding_tolerance(subject.dtype)))
-    return ""
 
 
 def _pushed(subject: Subject, tangents: tuple[Tensor, ...]) -> tuple[Tensor, ...] | Failure:
@@ -164,10 +192,13 @@ def _pushed(subject: Subject, tangents: tuple[Tensor, ...]) -> tuple[Tensor, ...
 
 
 def _compare_adjoint(subject: Subject, tangents: tuple[Tensor, ...], found: tuple[Tensor, ...]) -> None:
-    """Compare with the call's own backward: ⟨u, J t⟩ = ⟨Jᵀu, t⟩."""
-    run = subject.run()
-    ours = [(each * way).double() for each, way in zip(found, subject.directions(found), strict=True)]
-    theirs = [(each * way).double() for each, way in zip(run.gradients, tangents, strict=True)]
+    """Compare with the call's own backward: ⟨u, J t⟩ = ⟨Jᵀu, t⟩. With the signs of J t in u nothing cancels."""
+    inputs = subject.leaves()
+    values = outputs_of(subject.call(*inputs))
+    cotangents = [way.abs() * each.sign() for way, each in zip(subject.directions(found), found, strict=True)]
+    gradients = gradients_of(values, inputs, cotangents, may_be_disconnected=True)
+    ours = [(each * way).double() for each, way in zip(found, cotangents, strict=True)]
+    theirs = [(each * way).double() for each, way in zip(gradients, tangents, strict=True)]
     got, wanted = float(sum(each.sum() for each in ours)), float(sum(each.sum() for each in theirs))
     size = float(sum(each.abs().sum() for each in (*ours, *theirs)))
     if not abs(got - wanted) <= max(CLOSE, rounding_tolerance(subject.dtype)) * size:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -24,7 +24,7 @@ CLOSE_EPS = 16
 
 @dataclass(frozen=True)
 class Run:
-    """What one forward and backward came to; all tensors detached."""
+    """What one forward and backward came to; all tensors detached, in memory that no later call can reach."""
 
     values: tuple[Tensor, ...]
     gradients: tuple[Tensor, ...]
@@ -70,9 +70,38 @@ class Subject:
     def run(self, call: Call | None = None, sample: int = 0) -> Run:
         """Return values and gradients of the subject's call, or of another, on a set of inputs."""
         inputs = self.leaves(sample)
-        values = outputs_of((call or self.call)(*inputs))
+        call = self.call if call is None else call  # a module may have a length, and be false
+        values = outputs_of(call(*inputs))
         gradients = gradients_of(values, inputs, self.directions(values), may_be_disconnected=True)
-        return Run(tuple(value.detach() for value in values), tuple(gradient.detach() for gradient in gradients))
+        return Run(*(tuple(each.detach().clone() for each in tensors) for tensors in (values, gradients)))
+
+    def apart(self) -> Subject:
+        """Return the subject with a call of its own, called before, where that can be had.
+
+        What a call keeps from one time to the next (a buffer, a table by shape) holds no number any more once it was
+        traced, transformed or given tensors without data; later plain calls must not meet that.
+        """
+        call = self.loaded_anew() if self.mode == "eager" else None
+        if call is None:
+            return self
+        own = replace(self, call=call)
+        own.run()
+        return own
+
+    def loaded_anew(self) -> Call | None:
+        """Return the call of its file run again; None where that cannot be had.
+
+        A file that defines operators is not run again: that would free those that the call at hand still uses, and
+        PyTorch reads on in what was freed.
+        """
+        from gradgauge.behavior.capture import custom_operators  # which itself needs this module
+
+        if self.reload is None or custom_operators(self):
+            return None
+        try:
+            return self.reload()
+        except Exception:  # noqa: BLE001  (what may run but once is no fault)
+            return None
 
     def scalar(self) -> Call:
         """Return inputs ↦ the outputs' inner product with what `run` sends as cotangents, for torch.func.grad."""

@@ -50,7 +50,8 @@ def inputs_unchanged(subject: Subject) -> str:
     ):
         seen = [_Seen.of(_named("input", index, inputs), tensor) for index, tensor in enumerate(inputs)]
         values = outputs_of(subject.call(*inputs))
-        if any(value.requires_grad for value in values):
+        # A module's own parameters give its values a graph where no input asks for a gradient.
+        if inputs[0].requires_grad and any(value.requires_grad for value in values):
             grads = subject.directions(values)
             seen += [_Seen.of(_named("cotangent", index, grads), tensor) for index, tensor in enumerate(grads)]
             gradients_of(values, inputs, grads)
@@ -103,6 +104,10 @@ def no_alias(subject: Subject) -> str:
                     names = _named("output", index, values), _named("input", number, inputs)
                     said = f" (inputs{way})" if way else ""
                     raise Wrong("its {} shares memory with its {}".format(*names) + said)
+        again = outputs_of(subject.call(*subject.leaves(1)))
+        for index, (value, other) in enumerate(zip(values, again, strict=True)):
+            if value.numel() and value.untyped_storage().data_ptr() == other.untyped_storage().data_ptr():
+                raise Wrong(f"its {_named('output', index, values)} shares memory with that of the next call")
     return ""
 
 

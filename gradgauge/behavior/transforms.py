@@ -10,38 +10,52 @@ from torch import Tensor
 
 from gradgauge.attempts import NotApplicable
 from gradgauge.behavior.subject import Subject, expect_near, may_refuse, rounding_tolerance
-from gradgauge.calling import outputs_of
+from gradgauge.calling import gradients_of, outputs_of
 
 
 def func_grad(subject: Subject) -> str:
     """Differentiate by torch.func.grad; right is what the call's own backward gives."""
     inputs = subject.plain()
     with may_refuse("torch.func.grad"):
-        found = torch.func.grad(subject.scalar(), argnums=tuple(range(len(inputs))))(*inputs)
+        found = torch.func.grad(subject.apart().scalar(), argnums=tuple(range(len(inputs))))(*inputs)
     expect_near("the gradient by torch.func.grad", found, subject.run().gradients, rounding_tolerance(subject.dtype))
     return ""
 
 
 def vmap(subject: Subject) -> str:
-    """Map over each input alone and over all together, along the first dimension and the last; right is a loop."""
+    """Map over each input alone and over all together, along the first dimension and the last; right is a loop.
+
+    The mapped call has a backward, too, as a batch of samples in a loss has.
+    """
+    tolerance, own = rounding_tolerance(subject.dtype), subject.apart()
     for name, in_dims, out_dim in _mappings(subject):
-        batched = _batched(subject, in_dims)
+        # Two sets of leaves: what one of the two ways did to its inputs must not pass for the other's.
+        batched, apart = (_leaves(_batched(subject, in_dims)) for _ in range(2))
         with may_refuse(f"vmap over {name}"):
-            mapped = torch.func.vmap(subject.call, in_dims=in_dims, out_dims=out_dim)(*batched)
+            mapped = torch.func.vmap(own.call, in_dims=in_dims, out_dims=out_dim)(*batched)
         found = [value.movedim(out_dim, 0) for value in outputs_of(mapped)]
-        looped = [outputs_of(subject.call(*_one(batched, in_dims, index))) for index in range(len(subject.samples))]
+        looped = [outputs_of(subject.call(*_one(apart, in_dims, index))) for index in range(len(subject.samples))]
         right = [torch.stack(each) for each in zip(*looped, strict=True)]
-        expect_near(f"under vmap over {name} the value", found, right, rounding_tolerance(subject.dtype))
+        expect_near(f"under vmap over {name} the value", found, right, tolerance)
+        grads = subject.directions(right)
+        with may_refuse(f"the backward of vmap over {name}"):
+            gradients = gradients_of(found, batched, grads, may_be_disconnected=True)
+        wanted = gradients_of(right, apart, grads, may_be_disconnected=True)
+        expect_near(f"under vmap over {name} the gradient", gradients, wanted, tolerance)
     return ""
+
+
+def _leaves(tensors: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    return tuple(tensor.detach().clone().requires_grad_() for tensor in tensors)
 
 
 def vmap_grad(subject: Subject) -> str:
     """Take a gradient for each sample of a batch: torch.func.vmap over torch.func.grad; right is a loop."""
-    inputs, scalar = tuple(range(len(subject.samples[0]))), subject.scalar()
+    inputs, scalar, own = tuple(range(len(subject.samples[0]))), subject.scalar(), subject.apart().scalar()
     for name, in_dims, _ in _mappings(subject):
         batched = _batched(subject, in_dims)
         with may_refuse(f"vmap(grad) over {name}"):
-            found = torch.func.vmap(torch.func.grad(scalar, argnums=inputs), in_dims=in_dims)(*batched)
+            found = torch.func.vmap(torch.func.grad(own, argnums=inputs), in_dims=in_dims)(*batched)
         rows = []
         for index in range(len(subject.samples)):
             leaves = tuple(tensor.clone().requires_grad_() for tensor in _one(batched, in_dims, index))

@@ -1,0 +1,36 @@
+"""The backward refuses to be differentiated itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from gradgauge.model import Implementation
+
+GREY = ("functorch", "double_backward")
+
+
+class _Tanh(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        ctx.save_for_backward(x)
+        return x.tanh()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad_output: Tensor) -> Tensor:
+        (x,) = ctx.saved_tensors
+        grad_x: Tensor = grad_output * (1 - x.tanh() ** 2)
+        return grad_x
+
+
+def tanh(x: Tensor) -> Tensor:
+    """Return tanh(x) elementwise."""
+    y: Tensor = _Tanh.apply(x)  # type: ignore[no-untyped-call]  # torch leaves `apply` untyped
+    return y
+
+
+IMPLEMENTATION = Implementation(call=tanh)

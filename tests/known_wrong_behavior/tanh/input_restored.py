@@ -1,0 +1,42 @@
+"""The forward negates its input in place, and back again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gradgauge.model import Implementation
+
+WRONG = True
+RED = ("inputs_unchanged",)
+GREY = ("functorch", "export")
+SAYS = "writes into its input, and leaves its numbers as they were"
+
+
+class _Tanh(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        if WRONG:
+            y = -x.neg_().tanh()
+            x.neg_()  # the fault: the numbers are back, and somebody else's graph still sees that they were changed
+        else:
+            y = x.tanh()
+        ctx.save_for_backward(y)
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, grad_output: Tensor) -> Tensor:
+        (y,) = ctx.saved_tensors
+        grad_x: Tensor = grad_output * (1 - y * y)
+        return grad_x
+
+
+def tanh(x: Tensor) -> Tensor:
+    """Return tanh(x) elementwise."""
+    y: Tensor = _Tanh.apply(x)  # type: ignore[no-untyped-call]  # torch leaves `apply` untyped
+    return y
+
+
+IMPLEMENTATION = Implementation(call=tanh)

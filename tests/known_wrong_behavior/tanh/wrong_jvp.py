@@ -1,0 +1,49 @@
+"""The hand-written jvp forgets the square."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gradgauge.model import Implementation
+
+WRONG = True
+RED = ("jvp",)
+GREY = ("fullgraph",)
+SAYS = "the tangent is"
+
+
+class _Tanh(torch.autograd.Function):
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(x: Tensor) -> Tensor:
+        return x.tanh()
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor], output: Tensor) -> None:
+        ctx.save_for_backward(inputs[0])
+        ctx.save_for_forward(inputs[0])
+
+    @staticmethod
+    def backward(ctx: Any, grad_output: Tensor) -> Tensor:
+        (x,) = ctx.saved_tensors
+        grad_x: Tensor = grad_output * (1 - x.tanh() ** 2)
+        return grad_x
+
+    @staticmethod
+    def jvp(ctx: Any, tangent: Tensor) -> Tensor:
+        (x,) = ctx.saved_tensors
+        tangent_y: Tensor = tangent * (1 - x.tanh() if WRONG else 1 - x.tanh() ** 2)  # the fault
+        return tangent_y
+
+
+def tanh(x: Tensor) -> Tensor:
+    """Return tanh(x) elementwise."""
+    y: Tensor = _Tanh.apply(x)  # type: ignore[no-untyped-call]  # torch leaves `apply` untyped
+    return y
+
+
+IMPLEMENTATION = Implementation(call=tanh)
