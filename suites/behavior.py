@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from gradgauge.atlas import joints
 from gradgauge.attempts import Failure, attempt
+from gradgauge.behavior.process import put_back
 from gradgauge.behavior.subject import SAMPLES, Subject
 from gradgauge.behavior.table import BEHAVIORS, EXPECTABLE, in_order, try_behavior
 from gradgauge.calling import Call
@@ -58,7 +59,8 @@ def test_behavior(gauge: Gauge) -> None:
     docket.refuse_unknown(first)
     for behavior in in_order():
         gauge.step(f"trying its behaviour: {behavior.name}")
-        outcome = try_behavior(behavior, subject)
+        with put_back():  # what one implementation changes of the process must not redden the next
+            outcome = try_behavior(behavior, subject)
         if outcome.verdict in (Verdict.PASS, Verdict.FAIL):
             is_right = outcome.verdict == Verdict.PASS
             docket.add(Cell(behavior.metric, {}, 0 if is_right else 1, is_right, outcome.detail))

@@ -7,8 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,7 +16,6 @@ from typing import Any, cast
 import pytest
 
 from gradgauge import worker
-from gradgauge.behavior.calls import KNOBS
 from gradgauge.behavior.subject import Subject
 from gradgauge.cases import Case
 from gradgauge.catalog import FunctionEntry, ImplementationEntry
@@ -239,15 +237,3 @@ def a_subject(entry: FunctionEntry, technique: str, mode: str = "eager", dtype: 
         call = compile_call(call)
     gauge = SimpleNamespace(case=case, entry=entry, seed=0, call=lambda _: call)
     return subject_of(cast("Gauge", gauge))
-
-
-@contextmanager
-def process_restored() -> Iterator[None]:
-    """Put back, after the block, whatever it changed of the process."""
-    before = {name: knob.read() for name, knob in KNOBS.items()}
-    try:
-        yield
-    finally:
-        for name, knob in KNOBS.items():
-            if knob.read() != before[name]:
-                knob.write(before[name])

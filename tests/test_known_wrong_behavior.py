@@ -20,12 +20,13 @@ from pathlib import Path
 import pytest
 
 from gradgauge.attempts import Failure
+from gradgauge.behavior.process import put_back
 from gradgauge.behavior.subject import Subject
 from gradgauge.behavior.table import NAMES, in_order, try_behavior
 from gradgauge.catalog import Catalog, load, scan
 from gradgauge.loading import load_module
 from gradgauge.records import Verdict
-from tests.fakes import ROOT, a_subject, process_restored
+from tests.fakes import ROOT, a_subject
 
 KNOWN_WRONG, KNOWN_RIGHT = ROOT / "tests" / "known_wrong_behavior", ROOT / "tests" / "known_right_behavior"
 GROUPS = {"functorch": ("jvp", "func_grad", "vmap", "vmap_grad")}  # a Function whose forward takes ctx supports none
@@ -64,7 +65,7 @@ def techniques(root: Path) -> Iterator[Path]:
         yield from (file for name, file in sources.techniques.items() if name != "reference")
 
 
-with process_restored():  # one of them switches something on when it is loaded
+with put_back():  # one of them switches something on when it is loaded
     FAULTS = [read(file) for file in techniques(KNOWN_WRONG)]
 RIGHT = [read(file) for file in techniques(KNOWN_RIGHT)]
 
@@ -73,7 +74,7 @@ every_right = pytest.mark.parametrize("right", [pytest.param(r, id=f"{r.function
 
 
 def loaded(root: Path) -> Catalog:
-    with process_restored():
+    with put_back():
         catalog = load([root])
     assert not catalog.broken
     return catalog
@@ -102,7 +103,7 @@ def mended(tmp_path_factory: pytest.TempPathFactory) -> Catalog:
 
 
 def verdicts(subject: Callable[[], Subject], names: set[str]) -> dict[str, Failure]:
-    with process_restored():
+    with put_back():
         made = subject()
         return {each.name: try_behavior(each, made) for each in in_order() if each.name in names}
 

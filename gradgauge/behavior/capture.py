@@ -12,11 +12,9 @@ import torch
 from torch import Tensor
 from torch._dynamo.utils import counters
 from torch._subclasses.fake_tensor import FakeTensorMode
-from torch.autograd import forward_ad
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves, tree_map_only
 
 from gradgauge.attempts import Failure, NotApplicable, Unsupported, Wrong, attempt
+from gradgauge.behavior.operators import custom_operators
 from gradgauge.behavior.subject import Subject, expect_near, expect_same_run, may_refuse, rounding_tolerance
 from gradgauge.calling import Call, gradients_of, outputs_of
 from gradgauge.compilation import forget_compiled
@@ -28,8 +26,6 @@ SHORTER = (1, 2)
 """Sizes above `LEAST_SIZE` are made shorter by so much to see whether one graph serves all shapes."""
 LEAST_SIZE = 3
 """Sizes of 0 and 1 are captured as constants always."""
-OWN = ("aten", "prim", "prims", "profiler", "inductor", "c10d", "debugprims", "higher_order")
-"""Namespaces of PyTorch's own operators; any other holds a custom one."""
 
 
 @contextmanager
@@ -176,66 +172,15 @@ def _expect_described(
             raise Wrong(f"{where}: {got[0]}, {got[1]} on {got[2]} where {shape}, {dtype} on {device} is right")
 
 
-class _CustomOps(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Notes the custom operators that run, with what they were given."""
-
-    def __init__(self, leaves: tuple[Tensor, ...]) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self._leaves = {tensor.untyped_storage().data_ptr() for tensor in leaves}
-        self.found: dict[Any, tuple[tuple[Any, ...], dict[str, Any]]] = {}
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if func.namespace not in OWN and func not in self.found:
-            kept = tree_map_only(Tensor, self._copy, (args, kwargs or {}))
-            self.found[func] = kept
-        return func(*args, **(kwargs or {}))
-
-    def _copy(self, tensor: Tensor) -> Tensor:
-        copy = tensor.detach().clone()
-        return copy.requires_grad_() if tensor.untyped_storage().data_ptr() in self._leaves else copy
-
-
-def without_forward_mode(subject: Subject) -> str:
-    """Return the custom operators of a forward that drop the tangents they are given, by name."""
-    inputs = subject.leaves()
-    with _CustomOps(inputs) as noted:
-        subject.call(*inputs)
-    return ", ".join(str(op) for op, (args, kwargs) in noted.found.items() if _drops_tangents(op, args, kwargs))
-
-
-def _drops_tangents(op: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
-    make_dual: Callable[..., Tensor] = forward_ad.make_dual
-    unpack_dual: Callable[..., Any] = forward_ad.unpack_dual
-
-    def dual(tensor: Tensor) -> Tensor:
-        plain = tensor.detach()
-        return make_dual(plain, torch.ones_like(plain)) if plain.is_floating_point() else plain
-
-    with forward_ad.dual_level():
-        values = op(*tree_map_only(Tensor, dual, args), **tree_map_only(Tensor, dual, kwargs))
-        found = [each for each in tree_leaves(values) if isinstance(each, Tensor)]
-        return all(unpack_dual(each).tangent is None for each in found)
-
-
 def opcheck(subject: Subject) -> str:
     """Put every custom operator that the call uses through torch.library.opcheck."""
-    found = custom_operators(subject)
+    found = custom_operators(subject.call, subject.leaves())
     if not found:
         raise NotApplicable("uses no custom operator")
     for op, (args, kwargs) in found.items():
         with _captured_anew():
             _check_op(op, args, kwargs)
     return ", ".join(map(str, found))
-
-
-def custom_operators(subject: Subject) -> dict[Any, tuple[tuple[Any, ...], dict[str, Any]]]:
-    """Return the custom operators of a forward and its backward, with what each was given first."""
-    inputs = subject.leaves()
-    with _CustomOps(inputs) as noted:
-        values = outputs_of(subject.call(*inputs))
-        gradients_of(values, inputs, [torch.ones_like(value) for value in values], may_be_disconnected=True)
-    found: dict[Any, tuple[tuple[Any, ...], dict[str, Any]]] = noted.found
-    return found
 
 
 def _check_op(op: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from gradgauge.attempts import Failure, NotApplicable, Unsupported, Wrong, attempt
-from gradgauge.behavior.capture import without_forward_mode
+from gradgauge.behavior.operators import without_forward_mode
 from gradgauge.behavior.subject import (
     CLOSE,
     Subject,
@@ -157,7 +157,7 @@ def jvp(subject: Subject) -> str:
     try:
         _compare_tangents(subject, tangents, found)
     except Wrong as wrong:
-        silent = without_forward_mode(subject)
+        silent = without_forward_mode(subject.call, subject.leaves())
         if silent:
             raise Unsupported(
                 f"jvp: {silent} has no forward mode; PyTorch says nothing and goes on: {wrong}"

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 import sysconfig
-import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as StillRunning
+from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from types import FrameType
 from typing import Any, Generic, TypeVar
@@ -20,12 +21,15 @@ MOST_LINES = 200
 """A call with more lines is interrupted at the first so many."""
 PATIENCE_S = 0.5
 """A second call that waits for the first (it takes a lock) is left to end later."""
-FOREIGN = (
-    str(Path(torch.__file__).parent),
-    str(Path(__file__).parents[1]),
-    str(Path(sysconfig.get_paths()["stdlib"])),
-)
-"""Folders whose lines are not those of the code in question: PyTorch's, this project's, Python's own."""
+FOREIGN = (str(Path(torch.__file__).parent), sysconfig.get_paths()["stdlib"], "<")
+"""Files whose lines are not those of the code in question: PyTorch's, Python's own, and what is no file."""
+OURS = (Path(__file__).parent, Path(__file__).parents[1])
+"""Folders of this project's; not those below them, where an installed package has `implementations`."""
+
+
+def is_in_question(file: str) -> bool:
+    """Whether a file's lines are somebody's own."""
+    return not file.startswith(FOREIGN) and os.path.dirname(file) not in OURS
 
 
 class Interleaving(Generic[T]):
@@ -49,16 +53,13 @@ def interleave(first: Callable[[], T], second: Callable[[], T]) -> Interleaving[
         def interrupt(_: FrameType, event: str, __: Any) -> Any:
             if event == "line" and len(waiting) < MOST_LINES:
                 waiting.append(other.submit(second))
-                try:
+                with suppress(StillRunning):
                     waiting[-1].exception(timeout=PATIENCE_S)
-                except StillRunning:
-                    pass
             return interrupt
 
         def trace(frame: FrameType, event: str, argument: Any) -> Any:
             del argument
-            is_own = event == "call" and not frame.f_code.co_filename.startswith((*FOREIGN, "<"))
-            return interrupt if is_own else None
+            return interrupt if event == "call" and is_in_question(frame.f_code.co_filename) else None
 
         sys.settrace(trace)
         try:

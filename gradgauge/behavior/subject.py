@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from gradgauge.attempts import NotApplicable, Unsupported, Wrong
+from gradgauge.behavior.operators import custom_operators
 from gradgauge.calling import Call, gradients_of, outputs_of
 from gradgauge.loading import first_line
 
@@ -36,7 +37,8 @@ class Subject:
 
     samples: `SAMPLES` sets of inputs, alike in shape, dtype and device, detached, away from kinks. mode: `eager` or
     `compiled`. reference: what is right, differentiable twice by autograd; None where nobody knows. reload: gives the
-    call as it is before anybody called it; None where that cannot be had.
+    call as it is before anybody called it; None where that cannot be had. may_set_up: the process is this project's,
+    and may be set up otherwise for a while; not where it is a user's.
     """
 
     call: Call
@@ -44,6 +46,7 @@ class Subject:
     mode: str = "eager"
     reference: Call | None = None
     reload: Callable[[], Call] | None = None
+    may_set_up: bool = True
 
     @property
     def device(self) -> torch.device:
@@ -94,9 +97,7 @@ class Subject:
         A file that defines operators is not run again: that would free those that the call at hand still uses, and
         PyTorch reads on in what was freed.
         """
-        from gradgauge.behavior.capture import custom_operators  # which itself needs this module
-
-        if self.reload is None or custom_operators(self):
+        if self.reload is None or custom_operators(self.call, self.leaves()):
             return None
         try:
             return self.reload()

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from gradgauge.attempts import Failure, NotApplicable, attempt
-from gradgauge.behavior import calls, capture, derivatives, streams, tensors, transforms
+from gradgauge.behavior import calls, capture, derivatives, process, streams, tensors, transforms
 from gradgauge.behavior.subject import Subject
 from gradgauge.compilation import forget_compiled
 from gradgauge.gradient_metrics import JUDGED
@@ -66,7 +66,7 @@ BEHAVIORS = (
     Behavior(calls.repeatable),
     Behavior(calls.threads),
     Behavior(calls.copies),
-    Behavior(calls.global_state, EAGER),
+    Behavior(process.global_state, EAGER),
     Behavior(streams.side_stream),
     Behavior(streams.cuda_graph, EAGER),
 )
