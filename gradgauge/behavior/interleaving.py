@@ -27,9 +27,10 @@ OURS = (Path(__file__).parent, Path(__file__).parents[1])
 """Folders of this project's; not those below them, where an installed package has `implementations`."""
 
 
+@cache
 def is_in_question(file: str) -> bool:
     """Whether a file's lines are somebody's own."""
-    return not file.startswith(FOREIGN) and os.path.dirname(file) not in OURS
+    return not file.startswith(FOREIGN) and Path(file).parent not in OURS
 
 
 class Interleaving(Generic[T]):
