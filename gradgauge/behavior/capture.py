@@ -69,12 +69,15 @@ def count_breaks(subject: Subject) -> Breaks:
 
 def fullgraph(subject: Subject) -> str:
     """Capture the call as one graph: torch.compile(fullgraph=True); graph breaks are counted."""
-    breaks = attempt("torch.compile", lambda: count_breaks(subject))
-    if not isinstance(breaks, Failure) and breaks.count > 0:  # −1 where there is no graph at all
+    try:
+        with _captured_anew(), may_refuse("torch.compile(fullgraph=True)"):
+            found = subject.run(torch.compile(subject.apart().call, fullgraph=True, backend=BACKEND))
+    except Unsupported:
+        breaks = attempt("torch.compile", lambda: count_breaks(subject))
+        if isinstance(breaks, Failure) or breaks.count < 1:  # −1 where there is no graph at all
+            raise
         many = f"{breaks.count} graph break{'s' if breaks.count > 1 else ''}"
-        raise Unsupported(f"{many}: {breaks.reason}")
-    with _captured_anew(), may_refuse("torch.compile(fullgraph=True)"):
-        found = subject.run(torch.compile(subject.apart().call, fullgraph=True, backend=BACKEND))
+        raise Unsupported(f"{many}: {breaks.reason}") from None
     expect_same_run(found, subject.run(), rounding_tolerance(subject.dtype), "captured as one graph, ")
     return ""
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from gradgauge.attempts import Failure, NotApplicable, attempt
 from gradgauge.behavior import calls, capture, derivatives, process, streams, tensors, transforms
 from gradgauge.behavior.subject import Subject
-from gradgauge.compilation import forget_compiled
 from gradgauge.gradient_metrics import JUDGED
 from gradgauge.records import Metric, Verdict
 
@@ -20,8 +19,8 @@ EAGER = ("eager",)
 class Behavior:
     """One question. check: raises Wrong, Unsupported or NotApplicable, and returns what is worth saying else.
 
-    modes: in which it is asked. disturbs: calls under a transform, under hooks or under autocast; what torch.compile
-    makes for those was seen to serve later plain calls, too, so it is tried last there, and that is forgotten.
+    modes: in which it is asked. disturbs: calls under a transform or under hooks; what torch.compile makes for those
+    was seen to serve later plain calls, too, so it is tried last.
     """
 
     check: Callable[[Subject], str]
@@ -55,7 +54,7 @@ BEHAVIORS = (
     Behavior(capture.export, EAGER),
     Behavior(capture.fake_tensors, EAGER),
     Behavior(capture.opcheck, EAGER),
-    Behavior(calls.autocast, disturbs=True),
+    Behavior(calls.autocast, EAGER),
     Behavior(tensors.inputs_unchanged),
     Behavior(tensors.saved_unchanged, disturbs=True),
     Behavior(tensors.no_alias),
@@ -89,8 +88,6 @@ def try_behavior(behavior: Behavior, subject: Subject) -> Failure:
             raise NotApplicable("asked of the call itself, in eager mode")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            if behavior.disturbs and subject.mode == "compiled":
-                forget_compiled()
             return behavior.check(subject)
 
     outcome = attempt(behavior.name, tried)

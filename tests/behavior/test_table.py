@@ -6,7 +6,6 @@ import pytest
 import torch
 
 from gradgauge.attempts import NotApplicable, Unsupported, Wrong
-from gradgauge.behavior import table
 from gradgauge.behavior.subject import Subject
 from gradgauge.behavior.table import BEHAVIORS, EXPECTABLE, NAMES, Behavior, in_order, try_behavior
 from gradgauge.records import Verdict
@@ -58,25 +57,13 @@ def test_a_check_s_warnings_are_kept_silent_and_the_filters_as_they_were() -> No
     assert list(warnings.filters) == before
 
 
-@pytest.mark.parametrize(
-    ("mode", "disturbs", "times"), [("eager", True, 0), ("compiled", True, 1), ("compiled", False, 0)]
-)
-def test_compiled_code_is_forgotten_before_what_disturbs_it(
-    monkeypatch: pytest.MonkeyPatch, mode: str, disturbs: bool, times: int
-) -> None:
-    forgotten: list[str] = []
-    monkeypatch.setattr(table, "forget_compiled", lambda: forgotten.append("forgotten"))
-    try_behavior(Behavior(says("").check, disturbs=disturbs), a_subject(torch.tanh, mode=mode))
-    assert len(forgotten) == times
-
-
 def test_what_disturbs_is_tried_last_and_nothing_twice() -> None:
     order = in_order()
     assert sorted(each.name for each in order) == sorted(NAMES)
     assert len(set(NAMES)) == len(NAMES) == len(BEHAVIORS) == 24
     flags = [each.disturbs for each in order]
     assert flags == sorted(flags)
-    assert {"vmap", "jvp", "func_grad", "vmap_grad", "autocast"} <= {each.name for each in order if each.disturbs}
+    assert {"vmap", "jvp", "func_grad", "vmap_grad", "saved_unchanged"} == {each.name for each in order if each.disturbs}
 
 
 def test_each_has_a_question_and_a_metric_that_may_be_expected_to_fail() -> None:
