@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -113,3 +114,128 @@ def test_pre_commit_uses_the_pinned_versions() -> None:
         for dependency in hook.split(","):
             name, version = dependency.strip().split("==")
             assert pins[canonicalize_name(name)] == version, f"constraints.txt has {name}=={pins.get(name)}"
+
+
+USERS_TEST = '''\
+import sys
+
+import gradgauge
+
+assert "torch" not in sys.modules, "importing gradgauge imported torch"
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+
+class Round(torch.autograd.Function):
+    """A straight-through estimator."""
+
+    @staticmethod
+    def forward(ctx, x):
+        return x.round()
+
+    @staticmethod
+    def backward(ctx, grad_output):
+        return grad_output
+
+
+class Spike(torch.autograd.Function):
+    """A step forward, the slope of a fast sigmoid backward."""
+
+    @staticmethod
+    def forward(ctx, v):
+        ctx.save_for_backward(v)
+        return (v > 0).to(v.dtype)
+
+    @staticmethod
+    def backward(ctx, grad_output):
+        (v,) = ctx.saved_tensors
+        return grad_output / (1 + 10 * v.abs()) ** 2
+
+
+class FusedSiLU(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x * torch.sigmoid(x)
+
+    @staticmethod
+    def backward(ctx, grad_output):
+        (x,) = ctx.saved_tensors
+        s = torch.sigmoid(x)
+        return grad_output * s * (1 + x * (1 - s))
+
+
+class WrongSiLU(FusedSiLU):
+    @staticmethod
+    def backward(ctx, grad_output):
+        (x,) = ctx.saved_tensors
+        s = torch.sigmoid(x)
+        return grad_output * s * (1 + x * s)
+
+
+def spike(v):
+    soft = v / (1 + 10 * v.abs())
+    return soft + ((v > 0).to(v.dtype) - soft).detach()
+
+
+X = torch.linspace(-3, 3, 12).reshape(3, 4)
+
+
+def test_round():
+    gradgauge.check(Round.apply, inputs=X, reference=lambda x: x + (x.round() - x).detach())
+
+
+def test_spike():
+    gradgauge.check(Spike.apply, inputs=X, reference=spike, edges=[0.0])
+
+
+def test_silu():
+    gradgauge.check(FusedSiLU.apply, inputs=X, reference=F.silu)
+
+
+def test_wrong():
+    with pytest.raises(AssertionError) as caught:
+        gradgauge.check(WrongSiLU.apply, inputs=X, reference=F.silu)
+    message = str(caught.value)
+    assert message.startswith("WrongSiLU.apply (float32, cpu, 3x4): ")
+    assert "✗ agreement: the gradient of x: " in message
+    assert "smallest input that shows it: x = [" in message
+    assert "from test_mine import WrongSiLU" in message
+    assert message.count("✗ ") == 1, message
+'''
+
+IGNORED = "ignore:.torch.jit.script_method. is deprecated:DeprecationWarning"
+"""What torch 2.13 says of itself where it is compiled."""
+
+
+@pytest.mark.slow
+def test_check_works_from_an_empty_folder_with_the_wheel_alone(built: Path, tmp_path: Path) -> None:
+    (path,) = built.glob("gradgauge-*.whl")
+    installed, folder = tmp_path / "installed", tmp_path / "mine"
+    folder.mkdir()
+    with zipfile.ZipFile(path) as archive:
+        archive.extractall(installed)
+    (folder / "test_mine.py").write_text(USERS_TEST, encoding="utf-8")
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "-W",
+        "error",
+        "-W",
+        IGNORED,
+        "test_mine.py",
+    ]
+    plain = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST_")}
+    done = subprocess.run(
+        command, cwd=folder, env=plain | {"PYTHONPATH": str(installed)}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "4 passed" in done.stdout
+    assert "warning" not in done.stdout
+    assert "gradgauge" not in done.stderr

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import cache
 
 import torch
+from torch import Tensor
 
 from gradgauge.attempts import Failure, attempt
 from gradgauge.cases import parse_shapes
-from gradgauge.checking.faults import Judge, Shrinker, told_example
+from gradgauge.checking.excuses import Excuses
+from gradgauge.checking.faults import MENDED, Fault, Judge, Shrinker, told_example
 from gradgauge.checking.findings import Finding
 from gradgauge.checking.target import Target
 from gradgauge.error_budgets import derive_budgets, sample_truth
-from gradgauge.inputs import MOST_EDGES, cotangents, edges_of, generator_for, torch_dtype
+from gradgauge.inputs import FARTHEST, MOST_EDGES, cotangents, edges_of, generator_for, torch_dtype
 from gradgauge.oracle import Truth, tell_truth
 from gradgauge.records import Verdict
 from gradgauge.situations import (
@@ -26,13 +28,17 @@ from gradgauge.situations import (
     hostile_situations,
     main_situation,
 )
+from gradgauge.situations import (
+    MAIN as MAIN_KIND,
+)
 from gradgauge.trials import Way
 
 MAIN = AGREEMENT, EDGES, NONFINITE = "agreement", "edges", "nonfinite"
 """The main inputs: the examples, random ones and what lies about the edges given; extremes; ±inf and NaN."""
+ZERO = "zero cotangent"
 SITUATIONS = (
     *(f"{layout} cotangent" for layout in COTANGENT_LAYOUTS),
-    "zero cotangent",
+    ZERO,
     "large cotangent",
     "small cotangent",
     "undefined cotangent",
@@ -50,7 +56,7 @@ SITUATIONS = (
 """What `hostile_situations` yields for several inputs in eager mode."""
 OTHER_SHAPES = ("0-d", "empty", "ranks", *BROADCASTING)
 """Situations of other shapes than the examples'. Who refuses those loudly is unsupported there, not wrong."""
-MOST_CHUNKS = 256
+MOST_CHUNKS = 32
 """Edges that fill more tensors than this, each combination once, are left out: it would take minutes."""
 
 
@@ -67,17 +73,23 @@ def check_agreement(target: Target, wanted: set[str], seed: int) -> Iterator[Fin
     """Compare the function with its reference on the examples, on edges, and in every situation that callers make."""
     if not wanted & {*MAIN, *map(spelled, SITUATIONS)}:
         return
-    budgets = attempt("the reference", lambda: derive_budgets(target.entry, sample_truth(target.case, target.entry)))
-    if isinstance(budgets, Failure):
+    excuses = attempt("the reference", lambda: _excuses(target))
+    if isinstance(excuses, Failure):
         verdict = Verdict.FAIL if target.has_reference else Verdict.UNSUPPORTED
         said = "" if target.has_reference else "without a reference it is compared with itself in float64: "
-        yield from (Finding(name, verdict, f"{said}{budgets.detail}") for name in MAIN if name in wanted)
+        yield from (Finding(name, verdict, f"{said}{excuses.detail}") for name in MAIN if name in wanted)
         return
-    judge = Judge(target, budgets)
+    judge = Judge(target, excuses)
     known: dict[tuple[str, ...], str] = {}
     for name, builds in _checks(target, seed):
         if name in wanted:
             yield _judged(target, judge, name, builds, known)
+
+
+def _excuses(target: Target) -> Excuses:
+    sample = sample_truth(target.case, target.entry)
+    budgets = derive_budgets(target.entry, sample)
+    return Excuses(target.entry, budgets.values, budgets.gradients, sample=sample, is_elementwise=target.is_elementwise)
 
 
 Builds = list[tuple[Callable[[], Situation], tuple[str, ...]]]
@@ -87,11 +99,15 @@ Builds = list[tuple[Callable[[], Situation], tuple[str, ...]]]
 def _checks(target: Target, seed: int) -> Iterator[tuple[str, Builds]]:
     """Yield every check by name with what is to be judged for it."""
     main = cache(lambda: _main(target, seed))
-    yield AGREEMENT, [(lambda: _given(target, seed), ()), (main, ("random", "far", "kinks"))]
-    yield EDGES, [(main, ("edges",))]
+    finite = main if target.is_elementwise else cache(lambda: _finite(target, main()))
+    yield AGREEMENT, [(lambda: _given(target, seed), ()), (finite, ("random", "far", "kinks"))]
+    yield EDGES, [(finite, ("edges",))]
     yield NONFINITE, [(main, ("nonfinite",))]
-    for kind, build in hostile_situations(target.case, target.entry, seed):
-        yield spelled(kind), [(build, ())]
+    for kind, build in hostile_situations(target.case, target.probing, seed):
+        if kind == ZERO:  # the engine's tries every edge, in as many tensors as it takes
+            yield spelled(kind), [(lambda: _zeroed(target, finite() if finite().trials else _given(target, seed)), ())]
+        else:
+            yield spelled(kind), [(build, ())]
 
 
 def _given(target: Target, seed: int) -> Situation:
@@ -102,14 +118,12 @@ def _given(target: Target, seed: int) -> Situation:
 
 
 def _main(target: Target, seed: int) -> Situation:
-    """Return random inputs and every edge; random inputs alone where the edges would fill too many tensors."""
-    return main_situation(target.case, target.entry, seed) if _chunks(target) <= MOST_CHUNKS else _given(target, seed)
-
-
-def _chunks(target: Target) -> float:
-    room = min(math.prod(shape) for shape in parse_shapes(target.case.shape, len(target.names)))
-    edges = len(edges_of(target.entry.function, torch_dtype(target.case.dtype, target.name)).values)
-    return min(float(MOST_EDGES), float(edges) ** len(target.names)) / max(1, room)
+    """Return random inputs and every edge; nothing where the edges would fill too many tensors."""
+    case = target.roomy
+    room = min(math.prod(shape) for shape in parse_shapes(case.shape, len(target.names)))
+    edges = len(edges_of(target.entry.function, torch_dtype(case.dtype, target.name)).values)
+    chunks = min(float(MOST_EDGES), float(edges) ** len(target.names)) / max(1, room)
+    return main_situation(case, target.entry, seed) if chunks <= MOST_CHUNKS else Situation(MAIN_KIND, ())
 
 
 def _judged(target: Target, judge: Judge, check: str, builds: Builds, known: dict[tuple[str, ...], str]) -> Finding:
@@ -126,7 +140,7 @@ def _judged(target: Target, judge: Judge, check: str, builds: Builds, known: dic
         fault = judge.fault(situation, kinds) if situation.trials else None
         if fault is None:
             continue
-        may_refuse = check in map(spelled, OTHER_SHAPES) and " raised " in fault.said
+        may_refuse = check in map(spelled, OTHER_SHAPES) and _refuses(check, fault)
         if fault.symptom[0] == Verdict.UNSUPPORTED or may_refuse:
             return Finding(check, Verdict.UNSUPPORTED, fault.said)
         if fault.symptom in known:
@@ -137,22 +151,63 @@ def _judged(target: Target, judge: Judge, check: str, builds: Builds, known: dic
     return Finding(check, Verdict.PASS) if was_tried else Finding(check, Verdict.NOT_APPLICABLE, "no room for it")
 
 
-def _certain(target: Target, situation: Situation) -> Situation:
-    """Return the situation without infinite inputs at which the reference itself gives NaN.
+def _refuses(check: str, fault: Fault) -> bool:
+    """Whether shapes that the examples do not have are refused loudly, or summed to shape by autograd itself."""
+    return " raised " in fault.said or (check in map(spelled, BROADCASTING) and fault.symptom == MENDED)
 
-    A reference written down for a test, such as `x + (x.round() - x).detach()`, says nothing there.
+
+def _certain(target: Target, situation: Situation) -> Situation:
+    """Return the situation without inputs of which the reference says nothing.
+
+    Infinite ones at which it gives NaN itself, as `x + (x.round() - x).detach()` does; NaN as well where it is written
+    so, with a gradient that is not its value's derivative. And numbers of every size at once in what is not
+    elementwise: the order of its terms decides what overflows.
     """
     trials = tuple((_certain_truth(target, truth), way) for truth, way in situation.trials)
     return replace(situation, trials=trials)
 
 
+def _finite(target: Target, situation: Situation) -> Situation:
+    """Return the situation with ones for infinite inputs and NaN, which in a sum or a softmax hide all else."""
+    trials = []
+    for truth, way in situation.trials:
+        inputs = tuple(torch.where(tensor.isfinite(), tensor, 1.0).to(tensor.dtype) for tensor in truth.inputs)
+        trials.append((tell_truth(target.entry, inputs, _these(truth), truth.kinds), way))
+    return replace(situation, trials=tuple(trials))
+
+
+def _zeroed(target: Target, situation: Situation) -> Situation:
+    """Return the situation with cotangents of zero."""
+    trials = []
+    for truth, way in situation.trials:
+        zeros = replace(truth, grad_outputs=tuple(torch.zeros_like(grad) for grad in truth.grad_outputs))
+        trials.append((tell_truth(target.entry, truth.inputs, _these(zeros), truth.kinds), way))
+    return Situation(ZERO, tuple(trials), has_values=False)
+
+
+def _these(truth: Truth) -> Callable[[Sequence[Tensor]], tuple[Tensor, ...]]:
+    return lambda _: truth.grad_outputs
+
+
 def _certain_truth(target: Target, truth: Truth) -> Truth:
+    if target.is_elementwise:
+        unknown = _unknown(target, truth)
+        kinds = None if truth.kinds is None or unknown is None else torch.where(unknown, 0, truth.kinds)
+        masks = None if unknown is None or not unknown.any() else [unknown] * len(truth.inputs)
+    else:
+        kinds = truth.kinds
+        huge = [tensor.isfinite() & (tensor.abs() > FARTHEST) for tensor in truth.inputs]
+        masks = huge if any(mask.any() for mask in huge) else None
+    if masks is None:
+        return truth
+    pairs = zip(masks, truth.inputs, strict=True)
+    inputs = tuple(torch.where(mask, 1.0, tensor).to(tensor.dtype) for mask, tensor in pairs)
+    return tell_truth(target.entry, inputs, _these(truth), kinds)
+
+
+def _unknown(target: Target, truth: Truth) -> Tensor | None:
+    """Return the elements at which the reference says nothing; None where elements do not belong to each other."""
     if not truth.is_elementwise:
-        return truth
-    infinite = torch.stack([tensor.isinf() for tensor in truth.inputs]).any(dim=0)
-    unknown = torch.stack([tensor.isnan() for tensor in (*truth.values, *truth.gradients)]).any(dim=0) & infinite
-    if not unknown.any():
-        return truth
-    inputs = tuple(torch.where(unknown, 1.0, tensor).to(tensor.dtype) for tensor in truth.inputs)
-    kinds = None if truth.kinds is None else torch.where(unknown, 0, truth.kinds).to(truth.kinds.dtype)
-    return tell_truth(target.entry, inputs, lambda _: truth.grad_outputs, kinds)
+        return None
+    unusual = torch.stack([~tensor.isfinite() if target.is_surrogate else tensor.isinf() for tensor in truth.inputs])
+    return torch.stack([tensor.isnan() for tensor in (*truth.values, *truth.gradients)]).any(dim=0) & unusual.any(dim=0)

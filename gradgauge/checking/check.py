@@ -9,15 +9,25 @@ from torch import Tensor
 
 from gradgauge.behavior.subject import SAMPLES, Subject
 from gradgauge.behavior.table import BEHAVIORS
-from gradgauge.checking.agreement import MAIN, SITUATIONS, check_agreement, spelled
+from gradgauge.calling import Call
+from gradgauge.checking.agreement import AGREEMENT, MAIN, SITUATIONS, check_agreement, spelled
 from gradgauge.checking.behavior import check_behavior, check_first_call
 from gradgauge.checking.findings import CheckFailed, Finding, Findings
 from gradgauge.checking.numerical import NUMERICAL, check_numerically
-from gradgauge.checking.target import make_target
+from gradgauge.checking.process import left_alone
+from gradgauge.checking.target import make_target, name_of
 from gradgauge.records import Verdict
 
 CHECKS = (*MAIN, *map(spelled, SITUATIONS), *NUMERICAL, *(behavior.name for behavior in BEHAVIORS))
 """Every check by name, as `checks`, `skip` and `require` take it."""
+
+RAISED = " raised "
+TOLD_BEFORE = {
+    "gradcheck": (AGREEMENT,),
+    "gradgradcheck": (AGREEMENT, "gradcheck"),
+    "double_backward": (AGREEMENT, "gradcheck", "gradgradcheck"),
+}
+"""Check → those that tell a wrong derivative before it does."""
 
 
 def check(  # noqa: PLR0913  (each is a choice of its own, by keyword)
@@ -41,9 +51,10 @@ def check(  # noqa: PLR0913  (each is a choice of its own, by keyword)
     edges: numbers at which every input is tried, with their neighbours, besides ±0, ±1, subnormal, largest, ±inf and
         NaN; where pieces of the function meet. Where the slopes from the two sides differ, any between them is right.
     checks: the only ones to run; skip: the ones not to; require: the ones that may not be unsupported. By the names in
-        `CHECKS`: `agreement` (values and gradients, element by element, within what roundings may cost), `edges`,
-        `nonfinite`, what callers do (`strided_cotangent`, `empty`, `interleaved` …), `gradcheck`, `gradgradcheck`, and
-        behaviours (`double_backward`, `vmap`, `in_place_change` …).
+        `CHECKS`: `agreement` (values and gradients, element by element, within what roundings may cost and the
+        reference errs by in the inputs' dtype), `edges`, `nonfinite`, what callers do (`strided_cotangent`,
+        `empty`, `interleaved` …), `gradcheck`, `gradgradcheck`, and behaviours
+        (`double_backward`, `vmap`, `in_place_change` …).
     seed: of all random numbers; the same seed gives the same outcome.
 
     Returns what came of each check. Raises CheckFailed, an AssertionError, where one failed: its message has the
@@ -54,18 +65,50 @@ def check(  # noqa: PLR0913  (each is a choice of its own, by keyword)
     _refuse_bad_inputs(given)
     wanted = _wanted(checks, skip)
     required = _known("require", require)
-    untouched = Subject(fn, (tuple(tensor.detach() for tensor in given),) * SAMPLES, reload=lambda: fn)
-    found = check_first_call(untouched, wanted)
-    target = make_target(fn, reference, given, tuple(map(float, edges)))
-    found += [*check_agreement(target, wanted, seed), *check_numerically(target, wanted)]
-    found += check_behavior(target, wanted)
+    with left_alone(given, seed):
+        found = _found(fn, reference, given, tuple(map(float, edges)), wanted, seed)
     ranked = {name: rank for rank, name in enumerate(CHECKS)}
     found = sorted((_required(finding, required) for finding in found), key=lambda finding: ranked[finding.check])
     shape = ", ".join("x".join(map(str, tensor.shape)) or "scalar" for tensor in given)
-    findings = Findings(f"{target.name} ({target.case.dtype}, {target.case.device}, {shape})", tuple(found))
+    dtype = str(given[0].dtype).removeprefix("torch.")
+    findings = Findings(f"{name_of(fn)} ({dtype}, {given[0].device}, {shape})", tuple(_folded(found)))
     if findings.of(Verdict.FAIL):
         raise CheckFailed(findings)
     return findings
+
+
+def _found(
+    fn: Call, reference: Call | None, given: tuple[Tensor, ...], edges: tuple[float, ...], wanted: set[str], seed: int
+) -> list[Finding]:
+    untouched = Subject(fn, (tuple(tensor.detach() for tensor in given),) * SAMPLES, reload=lambda: fn)
+    found = check_first_call(untouched, wanted)
+    target = make_target(fn, reference, given, edges)
+    found += [*check_agreement(target, wanted, seed), *check_numerically(target, wanted)]
+    return [*found, *check_behavior(target, wanted)]
+
+
+def _folded(found: Sequence[Finding]) -> list[Finding]:
+    """Return the findings, those that tell the same fault a second time with the check that told it first."""
+    wrong = [finding for finding in found if finding.verdict == Verdict.FAIL]
+    folded = []
+    for finding in found:
+        first = next((each for each in wrong if each is not finding and _tells(each, finding)), None)
+        if first is None or finding not in wrong or finding.same_as:
+            folded.append(finding)
+        else:
+            folded.append(replace(finding, same_as=first.same_as or first.check))
+    return folded
+
+
+def _tells(first: Finding, other: Finding) -> bool:
+    """Whether a finding that comes first tells what another one does."""
+    if CHECKS.index(first.check) > CHECKS.index(other.check):
+        return False
+    if first.check in TOLD_BEFORE.get(other.check, ()):
+        return first.check != AGREEMENT or "the gradient of" in first.detail
+    if RAISED in first.detail:
+        return first.detail.partition(RAISED)[2] == other.detail.partition(RAISED)[2]
+    return bool(first.detail) and first.detail == other.detail
 
 
 def _refuse_bad_inputs(given: Sequence[object]) -> None:

@@ -5,23 +5,27 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 
 import torch
 from torch import Tensor
 
 from gradgauge.agreement import Agreement, Elementwise, compare_gradients, compare_values, judge
 from gradgauge.attempts import Failure, attempt
+from gradgauge.checking.excuses import Excuses
 from gradgauge.checking.snippets import call_snippet, shown, trial_snippet
 from gradgauge.checking.target import Target
-from gradgauge.error_budgets import Budgets
 from gradgauge.oracle import Truth, tell_truth
 from gradgauge.situations import Situation
 from gradgauge.trials import Trial, Way
 
-MOST_TRIES = 200
+MOST_TRIES = 100
 """So many smaller inputs are tried at most."""
 FEW = 4
 """Numbers are made rounder where no more than so many elements are left."""
+
+MENDED = ("mended",)
+"""The symptom of a gradient that autograd had to make fit."""
 
 Shot = tuple[Truth, Way]
 
@@ -37,13 +41,18 @@ class Fault:
 class Judge:
     """Compares the target's call with its reference, in one situation after the other."""
 
-    def __init__(self, target: Target, budgets: Budgets) -> None:
-        self._target, self._budgets = target, budgets
+    def __init__(self, target: Target, excuses: Excuses) -> None:
+        self._target, self._excuses = target, excuses
 
     def fault(self, situation: Situation, kinds: tuple[str, ...] = ()) -> Fault | None:
         """Return what is wrong first, None where nothing is; kinds: of the elements that count, all where empty."""
+        if self._excuses.strict is not self._excuses and self._fault(situation, kinds, self._excuses.strict) is None:
+            return None
+        return self._fault(situation, kinds, self._excuses)
+
+    def _fault(self, situation: Situation, kinds: tuple[str, ...], excuses: Excuses) -> Fault | None:
         target = self._target
-        found = attempt("it", lambda: judge(target.case, target.entry, target.call, situation, self._budgets))
+        found = attempt("it", lambda: judge(target.case, target.entry, target.call, situation, excuses))
         if isinstance(found, Failure):
             words = found.detail.split()
             return Fault((found.verdict, *words[:3]), found.detail)
@@ -65,7 +74,7 @@ class Judge:
         for each in found.overwritten:
             yield Fault(("overwritten", each), f"writes into its {each}, which belongs to the caller")
         for each in found.mended:
-            yield Fault(("mended",), each)
+            yield Fault(MENDED, each)
 
     def place(self, shot: Shot, fault: Fault) -> int | None:
         """Return the flat index of the element at which the fault is worst, where it has one."""
@@ -76,10 +85,10 @@ class Judge:
         what = fault.symptom[0]
         for index, value in enumerate(trial.values):
             if what in ("value", f"value {index}"):
-                return _worst(compare_values(value, truth, index), self._budgets.of_value(truth, index))
+                return _worst(compare_values(value, truth, index), self._excuses.of_value(truth, index))
         for index, (name, gradient) in enumerate(zip(target.names, trial.gradients, strict=True)):
             if what == f"gradient of {name}" and gradient is not None:
-                return _worst(compare_gradients(gradient, truth, index), self._budgets.of_gradient(truth, index))
+                return _worst(compare_gradients(gradient, truth, index), self._excuses.of_gradient(truth, index))
         return None
 
 
@@ -99,14 +108,13 @@ class Shrinker:
         self._tries = 0
 
     def smallest(self) -> tuple[Shot, ...]:
-        """Return the trials that still show it: the one that does so alone, where one does."""
+        """Return the trials that still show it, as few as do: one alone, or two of those that run at once."""
         shots = self._situation.trials
-        alone = [(shot,) for shot in shots if len(shots) > 1]
-        found = next((each for each in alone if self._shows(each)), shots)
+        fewer = [each for count in (1, 2) for each in combinations(shots, count) if count < len(shots)]
+        found = next((each for each in fewer if self._shows(each)), shots)
         if len(found) > 1:
-            return found
-        shot = self._one_element(found[0])
-        return (self._rounder(self._halved(shot)),)
+            return self._halved(found)
+        return (self._rounder(self._halved((self._one_element(found[0]),))[0]),)
 
     def _shows(self, shots: tuple[Shot, ...]) -> bool:
         if self._tries >= MOST_TRIES:
@@ -145,18 +153,18 @@ class Shrinker:
         plain = Way(asked=way.asked, records_graph=way.records_graph)
         return self._take(shot, self._made(inputs, grads, plain, kinds))
 
-    def _halved(self, shot: Shot) -> Shot:
-        """Return the shot with each dimension cut to a half, again and again, as far as that goes."""
+    def _halved(self, shots: tuple[Shot, ...]) -> tuple[Shot, ...]:
+        """Return the shots with each dimension cut to a half, again and again, as far as that goes."""
         has_shrunk = True
         while has_shrunk:
             has_shrunk = False
-            truth, way = shot
-            for position in range(1, max(tensor.dim() for tensor in truth.inputs) + 1):
+            for position in range(1, max(tensor.dim() for tensor in shots[0][0].inputs) + 1):
                 for half in (0, 1):
-                    smaller = self._take(shot, self._cut(shot[0], way, position, half))
-                    has_shrunk |= smaller is not shot
-                    shot = smaller
-        return shot
+                    cut = [self._cut(truth, way, position, half) for truth, way in shots]
+                    smaller = tuple(shot for shot in cut if shot is not None)
+                    if len(smaller) == len(shots) and self._shows(smaller):
+                        has_shrunk, shots = True, smaller
+        return shots
 
     def _cut(self, truth: Truth, way: Way, position: int, half: int) -> Shot | None:
         """Return one half of every tensor along a dimension counted from the last, of those that are widest there."""
@@ -202,10 +210,10 @@ def told_example(target: Target, shots: Sequence[Shot], fault: Fault) -> tuple[s
         if isinstance(trial, Failure):
             return _given(target, truth, way), call_snippet(target, truth, way)
         trials.append(trial)
-    texts = []
+    texts: list[str] = []
     for trial in trials:
         attempt("its backward", trial.finish)
-        lines = [_given(target, trial.truth, trial.way)]
+        lines = [_given(target, trial.truth, trial.way, len(texts) + 1 if len(shots) > 1 else 0)]
         if fault.symptom[0].startswith("value"):
             lines += _rows("value", trial.truth.values, trial.values)
         for name, right, got in zip(target.names, trial.truth.gradients, trial.gradients, strict=False):
@@ -215,13 +223,14 @@ def told_example(target: Target, shots: Sequence[Shot], fault: Fault) -> tuple[s
     return "\n".join(texts), trial_snippet(target, trials)
 
 
-def _given(target: Target, truth: Truth, way: Way) -> str:
+def _given(target: Target, truth: Truth, way: Way, call: int = 0) -> str:
     inputs = ", ".join(f"{name} = {shown(tensor)}" for name, tensor in zip(target.names, truth.inputs, strict=True))
     layout = way.input_layout if isinstance(way.input_layout, str) else " and ".join(way.input_layout)
     said = f" ({layout})" if layout else ""
     grads = ", ".join(shown(grad) for grad in truth.grad_outputs)
     grad_layout = "" if way.grad_output_layout == "contiguous" else f" ({way.grad_output_layout})"
-    return f"smallest input that shows it: {inputs}{said}, cotangent {grads}{grad_layout}"
+    what = f"call {call} of those that show it" if call else "smallest input that shows it"
+    return f"{what}: {inputs}{said}, cotangent {grads}{grad_layout}"
 
 
 def _rows(what: str, right: Sequence[Tensor], got: Sequence[Tensor]) -> list[str]:

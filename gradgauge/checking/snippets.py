@@ -9,10 +9,12 @@ import torch
 from torch import Tensor
 
 from gradgauge.calling import Call
-from gradgauge.checking.target import Target, name_of
+from gradgauge.checking.target import Target, function_class, name_of
 from gradgauge.oracle import Truth
 from gradgauge.trials import Trial, Way
 
+MOST_LITERALS = 1024
+"""A tensor of more numbers than this is not written out; others like them are drawn."""
 MOST_NUMBERS = 64
 """Of more numbers than this a reader is told the range."""
 
@@ -88,10 +90,11 @@ BEHAVIORS = {
         print(torch.autograd.grad({y}.sum(), inputs))""",
     "released": """
         from torch.multiprocessing.reductions import StorageWeakRef
-        y = {y}
-        kept = StorageWeakRef(y.untyped_storage())
-        del y
-        print(kept.expired())  # should be True""",
+        held = [x.clone() for x in inputs]
+        held.append({fn}(*held){first})
+        kept = [StorageWeakRef(tensor.untyped_storage()) for tensor in held]
+        del held
+        print([each.expired() for each in kept])  # should be True each""",
     "needs_input_grad": """
         # backward(ctx, …) returns a gradient for an input where ctx.needs_input_grad says that nobody asked for it""",
     "retained_graph": """
@@ -121,10 +124,12 @@ BEHAVIORS = {
 
 def import_line(call: Call) -> str:
     """Return the line that brings the function in, or a comment where nobody can import it."""
-    module, name = str(getattr(call, "__module__", "")), str(getattr(call, "__qualname__", ""))
+    named = function_class(call) or call
+    module, name = str(getattr(named, "__module__", "")), str(getattr(named, "__qualname__", ""))
     if module and module not in ("__main__", "builtins") and name.isidentifier():
         return f"from {module} import {name}"
-    return f"# {name_of(call)} is the function that was checked"
+    owner = function_class(call)
+    return f"# {owner.__name__ if owner else name_of(call)} is the function that was checked"
 
 
 def literal(tensor: Tensor, layout: str = "contiguous") -> str:
@@ -133,6 +138,8 @@ def literal(tensor: Tensor, layout: str = "contiguous") -> str:
     rest += "" if tensor.device.type == "cpu" else f", device={tensor.device.type!r}"
     shape = tuple(tensor.shape)
     written = f"torch.tensor({_nested(tensor)}{rest})" if tensor.numel() else f"torch.zeros({shape}{rest})"
+    if tensor.numel() > MOST_LITERALS:
+        written = f"torch.randn({shape}{rest})"
     least = {"transposed": 2, "strided": 1, "sliced": 1, "expanded": 1, "channels-last": 4}.get(layout, 0)
     if not tensor.numel() or tensor.dim() < least:
         return written
@@ -144,22 +151,22 @@ def literal(tensor: Tensor, layout: str = "contiguous") -> str:
         "channels-last": "{written}.contiguous(memory_format=torch.channels_last)",
         "repeated": "torch.tensor({first}{rest}).expand({shape})",
     }
-    first, last = _number(float(tensor.reshape(-1)[0])), shape[-1] if shape else 0
+    first, last = _number(float(tensor.reshape(-1)[0]), tensor.dtype), shape[-1] if shape else 0
     return forms.get(layout, "{written}").format(written=written, shape=shape, rest=rest, first=first, last=last)
 
 
 def _nested(tensor: Tensor) -> str:
     if tensor.dim() == 0:
-        return _number(float(tensor))
+        return _number(float(tensor), tensor.dtype)
     return f"[{', '.join(_nested(row) for row in tensor)}]"
 
 
-def _number(value: float) -> str:
-    """Return nine digits, which tell a float32 from its neighbours, or as many as a float64 takes."""
+def _number(value: float, dtype: torch.dtype) -> str:
+    """Return the fewest digits that tell a number from its neighbours in its dtype."""
     if not math.isfinite(value):
         return f'float("{value}")'
-    text = f"{value:.9g}"
-    text = text if float(text) == value or abs(float(text) - value) < 1e-8 * abs(value) else repr(value)
+    texts = (f"{value:.{digits}g}" for digits in range(1, 18))
+    text = next((each for each in texts if float(torch.tensor(float(each), dtype=dtype)) == value), repr(value))
     return text if set(text) & set(".e") else f"{text}.0"
 
 
@@ -246,7 +253,7 @@ def behavior_snippet(target: Target, behavior: str, inputs: Sequence[Tensor], *,
         return ""
     fn, first = name_of(target.call), "[0]" if is_tuple else ""
     lines = [made(name, tensor) for name, tensor in zip(target.names, inputs, strict=True)]
-    lines.append(f"inputs = ({', '.join(target.names)},)")
+    lines.append(f"inputs = ({', '.join(target.names)}{',' if len(target.names) == 1 else ''})")
     body = [line.removeprefix("        ") for line in template.strip("\n").splitlines()]
     text = "\n".join(body)
     for key, value in {"fn": fn, "first": first, "y": f"{fn}(*inputs){first}", "device": inputs[0].device.type}.items():
