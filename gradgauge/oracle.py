@@ -124,9 +124,9 @@ def _spread(
         return None
     try:
         wide = tuple(tensor.expand(shape).clone().requires_grad_() for tensor in inputs)
+        values = outputs_of(entry.reference.implementation.call(*wide))
     except RuntimeError:  # a product of matrices, for one
         return None
-    values = outputs_of(entry.reference.implementation.call(*wide))
     if any(value.shape != shape for value in values):
         return None
     gradients = gradients_of(values, wide, grad_outputs, may_be_disconnected=True)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -38,7 +39,8 @@ def _captured_anew() -> Iterator[None]:
     for logger in quiet:
         logger.setLevel(logging.CRITICAL)
     try:
-        yield
+        with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):  # export prints graphs that it gives up
+            yield
     finally:
         for logger, level in zip(quiet, levels, strict=True):
             logger.setLevel(level)

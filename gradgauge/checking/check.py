@@ -80,7 +80,9 @@ def check(  # noqa: PLR0913  (each is a choice of its own, by keyword)
 def _found(
     fn: Call, reference: Call | None, given: tuple[Tensor, ...], edges: tuple[float, ...], wanted: set[str], seed: int
 ) -> list[Finding]:
-    untouched = Subject(fn, (tuple(tensor.detach() for tensor in given),) * SAMPLES, reload=lambda: fn)
+    untouched = Subject(
+        fn, (tuple(tensor.detach() for tensor in given),) * SAMPLES, reload=lambda: fn, may_set_up=False
+    )
     found = check_first_call(untouched, wanted)
     target = make_target(fn, reference, given, edges)
     found += [*check_agreement(target, wanted, seed), *check_numerically(target, wanted)]

@@ -99,7 +99,14 @@ class Target:
             tuple(tensor.reshape(-1).roll(turn).reshape(tensor.shape).clone() for tensor in self.smooth(given))
             for turn in range(SAMPLES)
         )
-        return Subject(self.call, samples, "eager", self.reference if self.has_reference else None, lambda: self.call)
+        return Subject(
+            self.call,
+            samples,
+            "eager",
+            self.reference if self.has_reference else None,
+            lambda: self.call,
+            may_set_up=False,
+        )
 
 
 def function_class(call: Call) -> type[torch.autograd.Function] | None:
