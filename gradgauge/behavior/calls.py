@@ -153,7 +153,7 @@ def autocast(subject: Subject) -> str:
             wanted = [(value.dtype, subject.dtype) for value in outputs_of(subject.reference(*subject.plain()))]
     for index, (value, dtypes) in enumerate(zip(values, wanted, strict=True)):
         if value.dtype not in dtypes:
-            right = " or ".join(map(str, dtypes))
+            right = " or ".join(dict.fromkeys(map(str, dtypes)))
             raise Wrong(f"under autocast to {AUTOCAST} output {index} is {value.dtype} where {right} is right")
     own = subject.run()
     with may_refuse("the backward of an autocast forward"):
