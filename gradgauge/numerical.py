@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
@@ -11,7 +12,7 @@ from torch.autograd.gradcheck import GradcheckError
 
 from gradgauge.atlas import joints
 from gradgauge.attempts import Failure, Unsupported, Wrong, attempt
-from gradgauge.calling import Call, outputs_of
+from gradgauge.calling import Call, gradients_of, outputs_of
 from gradgauge.cases import Case
 from gradgauge.catalog import FunctionEntry
 from gradgauge.compilation import graph_nodes
@@ -22,7 +23,10 @@ SHAPE = "3x5"
 MARGIN = 1e-2
 """So far from a joint no step of a numerical difference (1e-6) reaches it."""
 MOST_ELEMENTS = 64
-"""Above so many elements one random projection stands for the Jacobian: PyTorch's fast mode."""
+"""Above so many elements random projections stand for the Jacobian: PyTorch's fast mode, and some of our own."""
+PROJECTIONS = 4
+STEP, CLOSE, LEAST = 1e-6, 1e-4, 1e-7
+"""Of central differences in float64; how near, relative to the terms of a projection, they must come; and at least."""
 
 
 def smooth_inputs(case: Case, entry: FunctionEntry, seed: int) -> tuple[Tensor, ...]:
@@ -50,6 +54,40 @@ def check_first_order(call: Call, inputs: tuple[Tensor, ...]) -> None:
         torch.autograd.gradcheck(call, inputs, fast_mode=fast)
     except GradcheckError as error:
         raise Wrong(f"gradcheck: {_told(error)}") from error
+    if fast:
+        _check_projections(call, inputs)
+
+
+def _check_projections(call: Call, inputs: tuple[Tensor, ...]) -> None:
+    """Raise Wrong unless derivatives along random directions agree with central differences.
+
+    The signs of directions and cotangents are random. Those of PyTorch's fast mode are all positive: of a function
+    that acts element by element it sees the mean error, and errors of both signs cancel.
+    """
+    generator = torch.Generator().manual_seed(0)
+
+    def signs(tensors: Sequence[Tensor]) -> list[Tensor]:
+        return [
+            (torch.randint(2, tensor.shape, generator=generator) * 2.0 - 1).to(tensor.device, tensor.dtype)
+            for tensor in tensors
+        ]
+
+    for _ in range(PROJECTIONS):
+        values = outputs_of(call(*inputs))
+        cotangents, directions = signs(values), signs(inputs)
+        gradients = gradients_of(values, inputs, cotangents, may_be_disconnected=True)
+        terms = torch.cat([(grad * way).reshape(-1) for grad, way in zip(gradients, directions, strict=True)])
+        sides = [
+            outputs_of(
+                call(*(tensor.detach() + sign * STEP * way for tensor, way in zip(inputs, directions, strict=True)))
+            )
+            for sign in (1, -1)
+        ]
+        moved = [((above - below) * way).sum() for above, below, way in zip(*sides, cotangents, strict=True)]
+        found, right = float(terms.sum()), float(torch.stack(moved).sum()) / (2 * STEP)
+        allowed = CLOSE * float(terms.norm()) + LEAST * math.sqrt(len(terms))
+        if math.isfinite(right) and not abs(found - right) <= allowed:
+            raise Wrong(f"gradcheck: the derivative along random signs is {found:.6g}, differences say {right:.6g}")
 
 
 def check_second_order(call: Call, inputs: tuple[Tensor, ...]) -> None:

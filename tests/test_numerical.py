@@ -139,3 +139,12 @@ def test_the_built_in_references_pass(catalog: Catalog, name: str) -> None:
     inputs = smooth_inputs(a_case(function=name), entry, 0)
     check_first_order(entry.reference.implementation.call, inputs)
     check_second_order(entry.reference.implementation.call, inputs)
+
+
+def test_errors_of_both_signs_do_not_cancel_where_there_are_many_elements() -> None:
+    """PyTorch's fast mode alone lets this pass: it sees the mean error."""
+    x = torch.linspace(-2, 2, 40 * 40, dtype=torch.float64).reshape(40, 40).requires_grad_()
+    odd = cubing(lambda x: 3 * x**2 + 0.5 * x)
+    assert torch.autograd.gradcheck(odd, (x,), fast_mode=True)
+    with pytest.raises(Wrong, match="the derivative along random signs"):
+        check_first_order(odd, (x,))

@@ -12,7 +12,7 @@ from gradgauge.behavior.table import BEHAVIORS, Behavior, in_order, try_behavior
 from gradgauge.calling import outputs_of
 from gradgauge.checking.findings import Finding
 from gradgauge.checking.snippets import behavior_snippet
-from gradgauge.checking.target import Target
+from gradgauge.checking.target import Target, cut_to
 from gradgauge.records import Verdict
 
 SIZES = (1, 2, 3)
@@ -79,12 +79,8 @@ def _handy(target: Target) -> tuple[Tensor, ...]:
     """Return the examples, or their first few elements along each dimension where they are large and that will do."""
     if sum(tensor.numel() for tensor in target.given) <= MANY:
         return target.given
-    cut = _cut(target.given, HANDY)
+    cut = cut_to(target.given, HANDY)
     return target.given if isinstance(attempt("it", target.subject(cut).run), Failure) else cut
-
-
-def _cut(tensors: tuple[Tensor, ...], size: int) -> tuple[Tensor, ...]:
-    return tuple(tensor[(slice(0, size),) * tensor.dim()].contiguous() for tensor in tensors)
 
 
 def _smallest(
@@ -92,7 +88,7 @@ def _smallest(
 ) -> tuple[tuple[Tensor, ...], str]:
     """Return inputs, cut from those given, that show the fault, and how it is told on them."""
     for size in SIZES:
-        cut = _cut(given, size)
+        cut = cut_to(given, size)
         outcome = try_behavior(behavior, target.subject(cut))
         if outcome.verdict == Verdict.FAIL and " raised " not in outcome.detail.removeprefix(detail):
             return target.smooth(cut), outcome.detail

@@ -115,6 +115,11 @@ def function_class(call: Call) -> type[torch.autograd.Function] | None:
     return owner if isinstance(owner, type) and issubclass(owner, torch.autograd.Function) else None
 
 
+def cut_to(tensors: Sequence[Tensor], size: int) -> tuple[Tensor, ...]:
+    """Return the first elements of each tensor, at most so many along each dimension."""
+    return tuple(tensor[(slice(0, size),) * tensor.dim()].contiguous() for tensor in tensors)
+
+
 def name_of(call: Call) -> str:
     """Return a readable name of a callable; `fn` where it has none that one could write."""
     owner = function_class(call)
