@@ -157,7 +157,8 @@ class Implementation:
 
     call: the input tensors → a tensor, or a tuple of tensors.
     convention: kink name → the slope that this implementation takes there; measured, and a mismatch fails.
-    expected_fail: metric → why it disagrees with the oracle. Strict: agreement is then the failure.
+    expected_fail: metric → why it disagrees with the oracle, or behaviour → why it fails there: an output that is meant
+        to share memory with its input declares `no_alias`. Strict: that it does not fail is then the failure.
     requires: what it cannot run without: `compiler`, `accelerator`, `cuda`, or the name of a module such as `triton`.
     """
 
