@@ -10,6 +10,7 @@ from gradgauge.behavior.process import put_back
 from gradgauge.behavior.subject import SAMPLES, Subject
 from gradgauge.behavior.table import BEHAVIORS, EXPECTABLE, in_order, try_behavior
 from gradgauge.calling import Call
+from gradgauge.compilation import NO_GRAPH, Watch, forget_compiled
 from gradgauge.docket import Cell, Docket
 from gradgauge.gauge import Gauge
 from gradgauge.grid import Suite, Sweep
@@ -45,15 +46,21 @@ def test_behavior(gauge: Gauge) -> None:
     """Try one implementation on every behaviour: each passes, fails, or is unsupported, with the reason."""
     gauge.step("trying its behaviour")
     first = BEHAVIORS[0].metric
+    if gauge.case.mode == "compiled":
+        forget_compiled()  # `Function.apply` is one piece of code, whoever's it is: what became of it is the last one's
     subject = gauge.once_per_block(
         f"subject {gauge.case.technique}", lambda: attempt("the reference", lambda: subject_of(gauge))
     )
     if isinstance(subject, Failure):
         gauge.reference_failed(first, subject)
         return
+    watch = Watch()
     run = attempt("the call", subject.run)
     if isinstance(run, Failure):
         gauge.fail(first, run)
+        return
+    if gauge.case.mode == "compiled" and not watch.compiled().graphs:
+        gauge.record(first, None, "unsupported", NO_GRAPH)
         return
     docket = Docket(gauge, EXPECTABLE)
     docket.refuse_unknown(first)

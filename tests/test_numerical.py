@@ -66,7 +66,7 @@ def test_a_wrong_gradient_is_told(slope: Callable[[Tensor], Tensor]) -> None:
 def test_many_elements_are_checked_through_a_projection() -> None:
     x = torch.linspace(0.5, 2.0, 65, dtype=torch.float64).requires_grad_()
     check_first_order(RIGHT, (x,))
-    with pytest.raises(Wrong, match=r"^gradcheck: Jacobian mismatch"):
+    with pytest.raises(Wrong, match=r"^gradcheck: "):
         check_first_order(cubing(lambda x: 3.01 * x**2), (x,))
 
 

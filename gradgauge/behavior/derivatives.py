@@ -122,7 +122,10 @@ def _compare_numerically(subject: Subject) -> None:
     inputs = tuple(tensor.to(subject.device) for tensor in float64_samples(subject))
     inputs = tuple(tensor.detach().requires_grad_() for tensor in inputs)
     with may_refuse("in float64, where numerical differences mean something"):
-        _, grad_outputs, gradients = _first_order(subject.call, inputs, subject)
+        outputs, grad_outputs, gradients = _first_order(subject.call, inputs, subject)
+    for index, output in enumerate(outputs):
+        if output.dtype != torch.float64:
+            raise Unsupported(f"output {index} is {output.dtype} for float64 inputs, where differences mean something")
     ways, variables = subject.directions(gradients, 2), (*inputs, *grad_outputs)
     found = _second_order(gradients, ways, variables)
     steps = subject.directions(variables, 3)

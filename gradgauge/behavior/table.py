@@ -19,8 +19,9 @@ EAGER = ("eager",)
 class Behavior:
     """One question. check: raises Wrong, Unsupported or NotApplicable, and returns what is worth saying else.
 
-    modes: in which it is asked. disturbs: calls under a transform or under hooks; what torch.compile makes for those
-    was seen to serve later plain calls, too, so it is tried last.
+    modes: in which it is asked. Transforms are asked of eager calls alone: one that is refused makes torch.compile
+    leave the code alone for good, and what is called compiled from then on runs eagerly. disturbs: what torch.compile
+    makes for it was seen to serve later plain calls, too, so it is tried last.
     """
 
     check: Callable[[Subject], str]
@@ -45,10 +46,10 @@ class Behavior:
 
 BEHAVIORS = (
     Behavior(derivatives.double_backward),
-    Behavior(derivatives.jvp, disturbs=True),
-    Behavior(transforms.func_grad, disturbs=True),
-    Behavior(transforms.vmap, disturbs=True),
-    Behavior(transforms.vmap_grad, disturbs=True),
+    Behavior(derivatives.jvp, EAGER),
+    Behavior(transforms.func_grad, EAGER),
+    Behavior(transforms.vmap, EAGER),
+    Behavior(transforms.vmap_grad, EAGER),
     Behavior(capture.fullgraph, EAGER),
     Behavior(capture.dynamic_shapes, EAGER),
     Behavior(capture.export, EAGER),

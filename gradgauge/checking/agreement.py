@@ -10,14 +10,16 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from gradgauge.attempts import Failure, attempt
+from gradgauge.atlas import KINDS
+from gradgauge.attempts import Failure, Unsupported, attempt
+from gradgauge.calling import outputs_of
 from gradgauge.cases import parse_shapes
 from gradgauge.checking.excuses import Excuses
 from gradgauge.checking.faults import MENDED, Fault, Judge, Shrinker, told_example
 from gradgauge.checking.findings import Finding
 from gradgauge.checking.target import Target
 from gradgauge.error_budgets import derive_budgets, sample_truth
-from gradgauge.inputs import FARTHEST, MOST_EDGES, cotangents, edges_of, generator_for, torch_dtype
+from gradgauge.inputs import MOST_EDGES, cotangents, edges_of, generator_for, torch_dtype
 from gradgauge.oracle import Truth, tell_truth
 from gradgauge.records import Verdict
 from gradgauge.situations import (
@@ -87,6 +89,9 @@ def check_agreement(target: Target, wanted: set[str], seed: int) -> Iterator[Fin
 
 
 def _excuses(target: Target) -> Excuses:
+    for index, output in enumerate(outputs_of(target.reference(*(tensor.cpu().double() for tensor in target.given)))):
+        if output.is_floating_point() and output.dtype != torch.float64:
+            raise Unsupported(f"output {index} is {output.dtype} for float64 inputs")
     sample = sample_truth(target.case, target.entry)
     budgets = derive_budgets(target.entry, sample)
     return Excuses(target.entry, budgets.values, budgets.gradients, sample=sample, is_elementwise=target.is_elementwise)
@@ -118,12 +123,34 @@ def _given(target: Target, seed: int) -> Situation:
 
 
 def _main(target: Target, seed: int) -> Situation:
-    """Return random inputs and every edge; nothing where the edges would fill too many tensors."""
+    """Return random inputs and every edge; where they fill too many tensors, the caller's in one input at a time."""
     case = target.roomy
     room = min(math.prod(shape) for shape in parse_shapes(case.shape, len(target.names)))
     edges = len(edges_of(target.entry.function, torch_dtype(case.dtype, target.name)).values)
     chunks = min(float(MOST_EDGES), float(edges) ** len(target.names)) / max(1, room)
-    return main_situation(case, target.entry, seed) if chunks <= MOST_CHUNKS else Situation(MAIN_KIND, ())
+    if chunks <= MOST_CHUNKS:
+        return main_situation(case, target.entry, seed)
+    return Situation(MAIN_KIND, tuple((truth, Way()) for truth in _planted(target, seed)))
+
+
+def _planted(target: Target, seed: int) -> Iterator[Truth]:
+    """Yield the examples with the caller's edges and their neighbours planted in one input at a time.
+
+    An edge at which the reference gives NaN there, such as a scale of zero, is not meant for that input.
+    """
+    generator = generator_for(target.case, seed, "planted")
+    given = tuple(tensor.cpu() for tensor in target.given)
+    places = torch.tensor([edge for edge in target.entry.function.edges if math.isfinite(edge)], dtype=given[0].dtype)
+    values = torch.cat([places, *(places.nextafter(torch.full_like(places, way)) for way in (-math.inf, math.inf))])
+    kinds = torch.full(given[0].shape, KINDS.index("edges"), dtype=torch.int8)
+    for index, tensor in enumerate(given):
+        for chunk in values.split(max(1, tensor.numel()))[:MOST_CHUNKS]:  # type: ignore[no-untyped-call]
+            planted = tensor.clone().contiguous()
+            planted.view(-1)[: len(chunk)] = chunk[: planted.numel()]
+            inputs = tuple(planted if number == index else other for number, other in enumerate(given))
+            truth = tell_truth(target.entry, inputs, lambda outputs: cotangents(outputs, generator), kinds)
+            if len(chunk) and not any(each.isnan().any() for each in (*truth.values, *truth.gradients)):
+                yield truth
 
 
 def _judged(target: Target, judge: Judge, check: str, builds: Builds, known: dict[tuple[str, ...], str]) -> Finding:
@@ -160,8 +187,8 @@ def _certain(target: Target, situation: Situation) -> Situation:
     """Return the situation without inputs of which the reference says nothing.
 
     Infinite ones at which it gives NaN itself, as `x + (x.round() - x).detach()` does; NaN as well where it is written
-    so, with a gradient that is not its value's derivative. And numbers of every size at once in what is not
-    elementwise: the order of its terms decides what overflows.
+    so, with a gradient that is not its value's derivative. And numbers far beyond the examples in what is not
+    elementwise: there the order of its terms decides what is lost.
     """
     trials = tuple((_certain_truth(target, truth), way) for truth, way in situation.trials)
     return replace(situation, trials=trials)
@@ -196,7 +223,7 @@ def _certain_truth(target: Target, truth: Truth) -> Truth:
         masks = None if unknown is None or not unknown.any() else [unknown] * len(truth.inputs)
     else:
         kinds = truth.kinds
-        huge = [tensor.isfinite() & (tensor.abs() > FARTHEST) for tensor in truth.inputs]
+        huge = [tensor.isfinite() & (tensor.abs() > target.reach) for tensor in truth.inputs]
         masks = huge if any(mask.any() for mask in huge) else None
     if masks is None:
         return truth

@@ -72,6 +72,10 @@ class CheckFailed(AssertionError):
         self.findings = findings
         super().__init__(_message(findings))
 
+    def __reduce__(self) -> tuple[type[CheckFailed], tuple[Findings]]:
+        # An exception is pickled by its arguments, which here is the message; pools of processes send exceptions.
+        return type(self), (self.findings,)
+
 
 def _message(findings: Findings) -> str:
     failed = findings.of(Verdict.FAIL)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 
 import torch
@@ -39,7 +40,9 @@ def check_numerically(target: Target, wanted: set[str]) -> Iterator[Finding]:
         if not isinstance(outcome, Failure):
             yield Finding(name, Verdict.PASS)
         elif outcome.verdict == Verdict.FAIL:
-            yield _numerical_fault(target, name, inputs, run, outcome.detail)
+            hint = "" if target.has_reference else f"; if that is meant, give a reference, or skip {name!r}"
+            fault = _numerical_fault(target, name, inputs, run, outcome.detail)
+            yield replace(fault, detail=f"{fault.detail}{hint}")
         else:
             yield Finding(name, outcome.verdict, outcome.detail)
 

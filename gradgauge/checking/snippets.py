@@ -215,8 +215,9 @@ def trial_snippet(target: Target, trials: Sequence[Trial]) -> str:
     for number, trial in enumerate(trials, 1):
         mark = str(number) if len(trials) > 1 else ""
         names = [f"{name}{mark}" for name in target.names]
-        for name, tensor, layout in zip(names, trial.inputs, trial.layouts, strict=True):
-            forwards.append(made(name, tensor, layout, asks=tensor.requires_grad))
+        given = zip(names, trial.truth.inputs, trial.inputs, trial.layouts, strict=True)
+        for name, number_, tensor, layout in given:  # the call may have written into the inputs that it had
+            forwards.append(made(name, number_.to(tensor.device), layout, asks=tensor.requires_grad))
         y = f"y{mark}" if f"y{mark}" not in names else f"out{mark}"
         call = f"{y} = {name_of(target.call)}({', '.join(names)})"
         forwards += [call] if trial.way.records_graph else ["with torch.no_grad():", f"    {call}"]

@@ -28,6 +28,8 @@ ROOMY = "48x64"
 """A shape with room for every edge; taken where the function takes it, since an example is often small."""
 SINGLES = 16
 """So many elements are tried alone to see whether they hang on each other."""
+REACH = 128.0
+"""Numbers of this size are tried at least: an exponential in float32 overflows below it."""
 JUMP = 1e-6
 """Slopes on the two sides of an edge that differ by so much, relatively, make it a kink."""
 
@@ -63,6 +65,12 @@ class Target:
     def reference(self) -> Call:
         """Return what is right."""
         return self.entry.reference.implementation.call
+
+    @cached_property
+    def reach(self) -> float:
+        """Return how large inputs may become where the function is not elementwise: about as large as the examples."""
+        sizes = [float(each.abs().max()) for each in self.given if each.numel() and each.isfinite().all()]
+        return max([REACH, *(2 * size for size in sizes), *(abs(edge) for edge in self.entry.function.edges)])
 
     @cached_property
     def is_surrogate(self) -> bool:

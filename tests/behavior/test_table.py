@@ -64,7 +64,7 @@ def test_what_disturbs_is_tried_last_and_nothing_twice() -> None:
     flags = [each.disturbs for each in order]
     assert flags == sorted(flags)
     disturbing = {each.name for each in order if each.disturbs}
-    assert disturbing == {"vmap", "jvp", "func_grad", "vmap_grad", "saved_unchanged"}
+    assert disturbing == {"saved_unchanged"}
 
 
 def test_each_has_a_question_and_a_metric_that_may_be_expected_to_fail() -> None:

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from gradgauge.checking import check
+from gradgauge.checking import CheckFailed, check
 from gradgauge.checking.agreement import MAIN
 from gradgauge.records import Verdict
 from tests.checking import functions as given
@@ -72,7 +72,7 @@ def test_what_is_right_passes(fn: Call, options: dict[str, Any]) -> None:
         (given.Stashing.apply, {"reference": F.silu}, "interleaved"),
         (given.RefusingBackward.apply, {"reference": F.silu}, "agreement"),
         (given.DiagonalSoftmax.apply, {"reference": last_softmax}, "agreement"),
-        (given.NaiveSoftmax.apply, {"reference": last_softmax}, "agreement"),
+        (given.NaiveSoftmax.apply, {"reference": last_softmax}, "agreement edges"),
         (given.MeanBias.apply, {"reference": F.linear, "inputs": LAYER}, "agreement"),
         (given.WrongSecond.apply, {"reference": torch.mul, "inputs": PAIR}, "agreement nonfinite"),
         (given.Times.apply, {"reference": torch.mul, "inputs": (EXAMPLE, EXAMPLE[0])}, "agreement"),
@@ -127,12 +127,52 @@ def test_a_sum_that_autograd_adds_is_unsupported_where_the_examples_have_one_sha
     assert names_of(failed(given.WrongSecond.apply, **options)) == ["broadcast"]
 
 
-def test_a_reference_that_raises_is_told() -> None:
+def test_a_reference_that_raises_is_no_fault_of_the_function() -> None:
     def broken(x: Tensor) -> Tensor:
         raise RuntimeError(f"no reference for {tuple(x.shape)}")
 
-    findings = failed(given.SiLU.apply, reference=broken, checks=["agreement", "empty"])
-    assert findings["agreement"].detail == "the reference raised RuntimeError: no reference for (2, 3)"
+    with pytest.raises(ValueError, match=r"the reference raised .*RuntimeError: no reference for \(2, 3\)"):
+        check(given.SiLU.apply, inputs=torch.ones(2, 3), reference=broken)
+    with pytest.raises(ValueError, match=r"output 0 of the reference is torch\.float32 for float64 inputs"):
+        check(given.SiLU.apply, inputs=torch.ones(2, 3), reference=lambda x: x.float())
+
+
+class ScaledClamp(torch.autograd.Function):
+    """Right but for the gradient of x between 4000 and 6000."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, scale: Tensor) -> Tensor:
+        ctx.save_for_backward(x, scale)
+        return x.clamp(-1, 1) * scale
+
+    @staticmethod
+    def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor, Tensor]:
+        x, scale = ctx.saved_tensors
+        passes = ((x >= -1) & (x <= 1)) | ((x > 4000) & (x < 6000))
+        return torch.where(passes, grad_output * scale, 0), (grad_output * x.clamp(-1, 1)).sum_to_size(scale.shape)
+
+
+def test_edges_are_tried_in_inputs_of_unlike_shapes_too() -> None:
+    examples = (torch.linspace(-2, 2, 30).reshape(5, 6), torch.tensor(0.5))
+    options: dict[str, Any] = {
+        "inputs": examples,
+        "reference": lambda x, s: x.clamp(-1, 1) * s,
+        "checks": ["agreement", "edges"],
+    }
+    check(ScaledClamp.apply, edges=[3.0], **options)
+    with pytest.raises(CheckFailed) as caught:
+        check(ScaledClamp.apply, edges=[3.0, 5000.0], **options)
+    assert [each.check for each in caught.value.findings.of(Verdict.FAIL)] == ["edges"]
+    assert "x = [[5000]]" in caught.value.findings["edges"].example
+
+
+def test_attention_is_right_beside_its_formula() -> None:
+    def attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        return torch.softmax(q @ k.mT / q.shape[-1] ** 0.5, -1) @ v
+
+    generator = torch.Generator().manual_seed(0)
+    examples = [torch.randn(2, 5, 8, generator=generator) for _ in range(3)]
+    check(F.scaled_dot_product_attention, inputs=examples, reference=attention, checks=["agreement", "edges"])
 
 
 def test_edges_that_would_fill_too_many_tensors_are_left_out_and_it_is_said() -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import pickle
 import random
 import warnings
 from typing import Any
@@ -172,3 +173,68 @@ def test_the_package_has_it_by_name_with_types() -> None:
 def test_a_function_without_parameters_to_name_is_checked_too() -> None:
     assert not check(twice, inputs=EXAMPLE, checks=QUICK).of(Verdict.FAIL)
     assert names_of(failed(Spike.apply, checks=["gradcheck"])) == ["gradcheck"]
+
+
+class TimesOne(torch.autograd.Function):
+    """A mean of squares, its gradient half as large again as it should be."""
+
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:
+        ctx.save_for_backward(x)
+        return (x * x).mean()
+
+    @staticmethod
+    def backward(ctx: Any, grad_output: torch.Tensor) -> torch.Tensor:
+        (x,) = ctx.saved_tensors
+        slope: torch.Tensor = grad_output * 3 * x / x.numel()
+        return slope
+
+
+@pytest.mark.parametrize("shape", [(2, 3), (16, 16), (64, 64)])
+def test_a_small_gradient_that_is_wrong_is_found_without_a_reference(shape: tuple[int, ...]) -> None:
+    x = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    assert names_of(failed(TimesOne.apply, inputs=x, checks=["agreement", "gradcheck"])) == ["gradcheck"]
+
+
+def test_who_cannot_be_looked_at_does_not_pass() -> None:
+    def single(x: torch.Tensor) -> torch.Tensor:
+        return F.silu(x.float())
+
+    detail = failed(single, inputs=EXAMPLE, checks=QUICK)["agreement"].detail
+    assert detail.startswith("nothing could look at the gradient, give a reference: ")
+    assert check(single, inputs=EXAMPLE, checks=["agreement", "repeatable"])["agreement"].verdict == Verdict.UNSUPPORTED
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "said"),
+    [
+        ({"edges": 2.0}, TypeError, r"edges = 2\.0 is no sequence of numbers"),
+        ({"edges": "abc"}, TypeError, "edges = 'abc' is no sequence of numbers"),
+        ({"checks": []}, ValueError, "checks and skip leave nothing to check"),
+        ({"skip": ["vmap"], "require": ["vmap"]}, ValueError, "require names what does not run: vmap"),
+        ({"reference": lambda x, y: x}, ValueError, "the reference raised on the examples"),
+        ({"inputs": EXAMPLE.to(torch.float8_e4m3fn)}, TypeError, "what can be checked is float64, "),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(options: dict[str, Any], error: type[Exception], said: str) -> None:
+    with pytest.raises(error, match=said):
+        check(SiLU.apply, **{"inputs": EXAMPLE, **options})
+
+
+def test_a_class_is_refused_and_so_is_inference_mode() -> None:
+    with pytest.raises(TypeError, match=r"SiLU is a class; pass SiLU\.apply"):
+        check(SiLU, inputs=EXAMPLE)  # type: ignore[arg-type]
+    with torch.inference_mode(), pytest.raises(RuntimeError, match="inference_mode"):
+        check(SiLU.apply, inputs=EXAMPLE)
+
+
+def test_what_is_required_must_pass() -> None:
+    found = failed(SiLU.apply, inputs=EXAMPLE, reference=F.silu, checks=["opcheck"], require=["opcheck"])
+    assert found["opcheck"].detail == "required, and not applicable: uses no custom operator"
+
+
+def test_a_failure_survives_a_pool_of_processes() -> None:
+    with pytest.raises(CheckFailed) as caught:
+        check(WrongSign.apply, inputs=EXAMPLE, reference=F.silu, checks=["agreement"])
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert (str(again), again.findings) == (str(caught.value), caught.value.findings)
