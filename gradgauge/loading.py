@@ -11,6 +11,9 @@ import traceback
 from pathlib import Path
 from types import ModuleType
 
+LONGEST = 300
+"""So many characters of an exception's first line are told."""
+
 
 class BrokenFile(Exception):
     """A file that does not load; str() says why in one line."""
@@ -55,7 +58,8 @@ def first_line(error: BaseException) -> str:
     """Return `Type: message` on one line, at most 300 characters, less what differs from process to process."""
     message = next(iter(str(error).strip().splitlines()), "")
     message = re.sub(r" at 0x[0-9a-f]+", "", message)
-    return f"{type(error).__name__}: {message}"[:300].removesuffix(": ")
+    said = f"{type(error).__name__}: {message}".removesuffix(": ")
+    return said if len(said) <= LONGEST else f"{said[: LONGEST - 1]}…"
 
 
 def _line_in(file: Path, error: BaseException) -> int | None:

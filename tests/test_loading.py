@@ -67,7 +67,8 @@ def test_ctrl_c_is_not_a_broken_file(tmp_path: Path) -> None:
         (ValueError(), "ValueError"),
         (ValueError("  \n one\ntwo"), "ValueError: one"),
         (KeyError("k"), "KeyError: 'k'"),
-        (ValueError("x" * 400), "ValueError: " + "x" * 288),
+        (ValueError("x" * 400), "ValueError: " + "x" * 287 + "…"),
+        (ValueError("x" * 288), "ValueError: " + "x" * 288),
     ],
 )
 def test_an_error_is_told_on_one_line_of_300_characters(error: Exception, line: str) -> None:

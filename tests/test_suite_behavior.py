@@ -134,3 +134,33 @@ def test_the_built_ins_have_exactly_the_cells_that_they_have(built_in: Measured,
     assert set(told(lines, "unsupported")) == UNSUPPORTED[function, name]
     assert set(told(lines, "not-applicable")) == NOT_ASKED[function]
     assert {line["metric"] for line in lines} == set(NAMES)
+
+
+APPLIED = """
+class Twice(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x.sin())
+        return 2 * x
+
+    @staticmethod
+    def backward(ctx, grad_output):
+        return grad_output * (2 + 0 * ctx.saved_tensors[0])
+
+
+IMPLEMENTATION = Implementation(call=Twice.apply)
+"""
+
+
+@pytest.mark.slow
+def test_compiled_cells_hang_on_nobody_else_in_the_run(tmp_path: Path) -> None:
+    """To torch.compile all that is called by `Function.apply` is one piece of code."""
+    root = write_function(tmp_path / "mine", first=technique(APPLIED), second=technique(APPLIED))
+    run = RunFolder.create(tmp_path / "results")
+    selection = {"suites": ("behavior",), "modes": ("compiled",), "functions": ("twice",)}
+    measured = measure_here(run, a_job(run, selection, implementations=(str(root),), only_mine=True, preset="standard"))
+    first, second = (
+        {line["metric"]: line["verdict"] for line in lines_of(measured, each)} for each in ("first", "second")
+    )
+    assert first == second
+    assert first["double_backward"] == "unsupported"

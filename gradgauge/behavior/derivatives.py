@@ -11,6 +11,7 @@ from gradgauge.attempts import Failure, NotApplicable, Unsupported, Wrong, attem
 from gradgauge.behavior.operators import without_forward_mode
 from gradgauge.behavior.subject import (
     CLOSE,
+    TRUE,
     Subject,
     difference,
     expect_near,
@@ -174,7 +175,7 @@ def _compare_tangents(subject: Subject, tangents: tuple[Tensor, ...], found: tup
     if isinstance(right, Failure):
         _compare_adjoint(subject, tangents, found)
     else:
-        expect_near("the tangent", found, right, max(CLOSE, rounding_tolerance(subject.dtype)))
+        expect_near("the tangent", found, right, max(CLOSE, rounding_tolerance(subject.dtype)), TRUE)
 
 
 def _pushed(subject: Subject, tangents: tuple[Tensor, ...]) -> tuple[Tensor, ...] | Failure:

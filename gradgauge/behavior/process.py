@@ -51,6 +51,8 @@ def _set_autocast(state: tuple[bool, torch.dtype]) -> None:
 
 
 def _set_cudnn(state: tuple[Any, ...]) -> None:
+    if torch.backends.flags_frozen():  # type: ignore[no-untyped-call]
+        return  # as PyTorch's own test tools freeze them, for good: then nobody else can set them, either
     for name, value in zip(_CUDNN, state, strict=True):
         setattr(torch.backends.cudnn, name, value)
 

@@ -128,13 +128,17 @@ def float64_samples(subject: Subject) -> tuple[Tensor, ...]:
     return tuple(tensor.detach().cpu().double().requires_grad_() for tensor in subject.samples[0])
 
 
-def difference(got: Tensor, right: Tensor, tolerance: float) -> str:
+TRUE, OWN = "is right", "comes of the call itself"
+"""What is said of the number beside one that was found: it is the truth, or the call's own without any transform."""
+
+
+def difference(got: Tensor, right: Tensor, tolerance: float, says: str = TRUE) -> str:
     """Return where two tensors differ most, in words; empty where they are near each other.
 
     Near is a distance of at most `tolerance` times the largest finite element of `right`, and the same elements finite.
     """
     if got.shape != right.shape:
-        return f"shape {tuple(got.shape)} where {tuple(right.shape)} is right"
+        return f"shape {tuple(got.shape)} where {tuple(right.shape)} {says}"
     ours, theirs = got.detach().cpu().double().reshape(-1), right.detach().cpu().double().reshape(-1)
     if not len(ours):
         return ""
@@ -145,7 +149,7 @@ def difference(got: Tensor, right: Tensor, tolerance: float) -> str:
     place = int(error.argmax())
     if not error[place] > tolerance * scale:
         return ""
-    return f"{float(ours[place]):.6g} where {float(theirs[place]):.6g} is right, at flat index {place}"
+    return f"{float(ours[place]):.6g} where {float(theirs[place]):.6g} {says}, at flat index {place}"
 
 
 def rounding_tolerance(dtype: torch.dtype) -> float:
@@ -153,12 +157,12 @@ def rounding_tolerance(dtype: torch.dtype) -> float:
     return CLOSE_EPS * torch.finfo(dtype).eps
 
 
-def expect_near(what: str, got: Sequence[Tensor], right: Sequence[Tensor], tolerance: float) -> None:
-    """Raise Wrong, naming the tensor and the place, unless each tensor is near what is right."""
+def expect_near(what: str, got: Sequence[Tensor], right: Sequence[Tensor], tolerance: float, says: str = OWN) -> None:
+    """Raise Wrong, naming the tensor and the place, unless each tensor is near another. says: what that one is."""
     if len(got) != len(right):
         raise Wrong(f"{what}: {len(got)} tensors where {len(right)} are right")
     for index, (ours, theirs) in enumerate(zip(got, right, strict=True)):
-        said = difference(ours, theirs, tolerance)
+        said = difference(ours, theirs, tolerance, says)
         if said:
             raise Wrong(f"{what}{f' {index}' if len(right) > 1 else ''} is {said}")
 

@@ -12,7 +12,7 @@ from torch.multiprocessing.reductions import StorageWeakRef
 
 from gradgauge.attempts import NotApplicable, Wrong
 from gradgauge.backwards import watch_backwards
-from gradgauge.behavior.subject import Subject, difference, identical, may_refuse, rounding_tolerance
+from gradgauge.behavior.subject import OWN, Subject, difference, identical, may_refuse, rounding_tolerance
 from gradgauge.calling import gradients_of, outputs_of
 from gradgauge.compilation import graph_nodes
 from gradgauge.memory import tensors_in
@@ -133,7 +133,7 @@ def in_place_change(subject: Subject) -> str:
             said.append(f"raises for the {name}")
             continue
         for got, right in zip(found, own.gradients, strict=True):
-            wrong = difference(got, right, tolerance)
+            wrong = difference(got, right, tolerance, OWN)
             if wrong:
                 raise Wrong(f"changed in place before the backward, the {name} changes the gradient silently: {wrong}")
     return ", ".join(said)

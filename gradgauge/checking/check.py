@@ -62,9 +62,9 @@ def check(  # noqa: PLR0913  (each is a choice of its own, by keyword)
 
     Returns what came of each check. Raises CheckFailed, an AssertionError, where one failed: its message has the
     smallest input that shows the fault, what is right there and what was found, and lines of plain PyTorch that
-    reproduce it. Raises TypeError for inputs that are no floating tensors, ValueError for an unknown check and for a
-    reference that raises itself. Random numbers, warnings and modes are put back after; what torch.compile had made in
-    this process is forgotten, and made anew when it is called next.
+    reproduce it. Raises TypeError for inputs that are no floating tensors; ValueError for an unknown check, for a
+    reference that raises itself, and for a function that is meant to write into its inputs. Random numbers, warnings
+    and modes are put back; what torch.compile had made in this process is forgotten, and made anew at its next call.
     """
     given = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
     _refuse_bad_inputs(given)
@@ -97,6 +97,7 @@ def _found(
         fn, (tuple(tensor.detach() for tensor in given),) * SAMPLES, reload=lambda: fn, may_set_up=False
     )
     found = check_first_call(untouched, wanted)
+    _refuse_in_place(fn, given)
     target = make_target(fn, reference, given, edges)
     found += [*check_agreement(target, wanted, seed), *check_numerically(target, wanted)]
     return [*found, *check_behavior(target, wanted)]
@@ -113,6 +114,20 @@ def _refuse_bad_reference(reference: Call, given: tuple[Tensor, ...]) -> None:
             raise ValueError(
                 f"output {index} of the reference is {output.dtype} for float64 inputs, which loses digits"
             )
+
+
+def _refuse_in_place(fn: Call, given: tuple[Tensor, ...]) -> None:
+    """Raise ValueError for a function that is meant to write into its inputs: every check would say so again."""
+    try:
+        fn(*(tensor.detach().clone().requires_grad_() for tensor in given))
+    except RuntimeError as error:
+        if "leaf" in str(error) and "in-place" in str(error):
+            name = name_of(fn)
+            raise ValueError(
+                f"{name} writes into its inputs; check lambda *xs: {name}(*map(torch.clone, xs))"
+            ) from error
+    except Exception:  # noqa: BLE001, S110  (what else it raises is for the checks to tell)
+        pass
 
 
 def _folded(found: Sequence[Finding]) -> list[Finding]:

@@ -67,9 +67,9 @@ def test_a_tensor_of_no_dimensions_is_compared_too() -> None:
 def test_near_names_the_tensor_where_there_are_several() -> None:
     one, two = torch.ones(1), torch.full((1,), 2.0)
     expect_near("the value", [one, two], [one, two], 1e-3)
-    with pytest.raises(Wrong, match=r"^the value is 1 where 2 is right"):
+    with pytest.raises(Wrong, match=r"^the value is 1 where 2 comes of the call itself"):
         expect_near("the value", [one], [two], 1e-3)
-    with pytest.raises(Wrong, match=r"^the value 1 is 1 where 2 is right"):
+    with pytest.raises(Wrong, match=r"^the value 1 is 1 where 2 comes of the call itself"):
         expect_near("the value", [one, one], [one, two], 1e-3)
     with pytest.raises(Wrong, match=r"^the value: 1 tensors where 2 are right"):
         expect_near("the value", [one], [one, two], 1e-3)
