@@ -87,7 +87,7 @@ def subject_of(gauge: Gauge) -> Subject:
     return Subject(gauge.call(case), samples, case.mode, entry.reference.implementation.call, _reloading(gauge))
 
 
-def _reloading(gauge: Gauge) -> Callable[[], Call] | None:
+def _reloading(gauge: Gauge) -> Callable[[], Call]:
     """Return what runs the implementation's file again as another module, with a state of its own."""
     file = gauge.entry.implementations[gauge.case.implementation].file
 

@@ -9,23 +9,22 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any
 
 import torch
-from torch import Tensor
 
 from gradgauge.attempts import NotApplicable, Wrong
 from gradgauge.behavior.interleaving import interleave
 from gradgauge.behavior.subject import (
     Run,
     Subject,
+    Using,
     expect_near,
     expect_same_run,
     first_unlike,
     may_refuse,
     rounding_tolerance,
 )
-from gradgauge.calling import Call, gradients_of, outputs_of
+from gradgauge.calling import gradients_of, outputs_of
 from gradgauge.loading import first_line
 
 REPEATS = 3
@@ -108,18 +107,6 @@ def _told_as_wrong() -> Iterator[None]:
         yield
     except Exception as error:
         raise Wrong(f"called from two threads at once, it raised {first_line(error)}") from error
-
-
-class Using(torch.nn.Module):
-    """A module that calls what it was given."""
-
-    def __init__(self, call: Call) -> None:
-        super().__init__()
-        self.call = call
-
-    def forward(self, *inputs: Tensor) -> Any:
-        """Return what the call returns."""
-        return self.call(*inputs)
 
 
 def copies(subject: Subject) -> str:

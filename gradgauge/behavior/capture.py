@@ -16,8 +16,8 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from gradgauge.attempts import Failure, NotApplicable, Unsupported, Wrong, attempt
 from gradgauge.behavior.operators import custom_operators
-from gradgauge.behavior.subject import Subject, expect_near, expect_same_run, may_refuse, rounding_tolerance
-from gradgauge.calling import Call, gradients_of, outputs_of
+from gradgauge.behavior.subject import Subject, Using, expect_near, expect_same_run, may_refuse, rounding_tolerance
+from gradgauge.calling import gradients_of, outputs_of
 from gradgauge.compilation import forget_compiled
 from gradgauge.loading import first_line
 
@@ -123,19 +123,10 @@ def _shortened(subject: Subject, by: int) -> Subject | None:
     return None if alike else replace(subject, samples=samples)
 
 
-class _Using(torch.nn.Module):
-    def __init__(self, call: Call) -> None:
-        super().__init__()
-        self._call = call
-
-    def forward(self, *inputs: Tensor) -> Any:
-        return self._call(*inputs)
-
-
 def export(subject: Subject) -> str:
     """Export a module that uses the call: torch.export.export; a backward of its own must come along, too."""
     with _captured_anew(), may_refuse("torch.export"):
-        exported = torch.export.export(_Using(subject.apart().call), subject.plain()).module()
+        exported = torch.export.export(Using(subject.apart().call), subject.plain()).module()
         found = subject.run(exported)
     own = subject.run()
     tolerance = rounding_tolerance(subject.dtype)

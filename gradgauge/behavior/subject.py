@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -113,6 +114,18 @@ class Subject:
             return torch.stack(terms).sum()
 
         return product
+
+
+class Using(torch.nn.Module):
+    """A module that calls what it was given."""
+
+    def __init__(self, call: Call) -> None:
+        super().__init__()
+        self.call = call
+
+    def forward(self, *inputs: Tensor) -> Any:
+        """Return what the call returns."""
+        return self.call(*inputs)
 
 
 def direction_like(tensor: Tensor, seed: int) -> Tensor:

@@ -1,4 +1,4 @@
-"""Every behaviour that is asked about: its name, how it is tried, and what reproduces a fault in plain PyTorch."""
+"""Every behaviour that is asked about: its name, its question, in which modes it is asked, in which order."""
 
 from __future__ import annotations
 

@@ -51,7 +51,8 @@ def check_behavior(target: Target, wanted: set[str]) -> Iterator[Finding]:
         outcome = try_behavior(behavior, target.subject(given))
         lenient = _lenient(target, behavior, given) if outcome.verdict == Verdict.FAIL else ""
         if lenient:
-            yield Finding(behavior.name, Verdict.UNSUPPORTED, f"{outcome.detail}: {lenient}")
+            lines = behavior_snippet(target, behavior.name, given, is_tuple=isinstance(target.call(*given), tuple))
+            yield Finding(behavior.name, Verdict.UNSUPPORTED, f"{outcome.detail}: {lenient}", "", lines)
         elif outcome.verdict != Verdict.FAIL:
             yield Finding(behavior.name, outcome.verdict, outcome.detail)
         else:

@@ -17,7 +17,8 @@ from gradgauge.checking.behavior import check_behavior, check_first_call
 from gradgauge.checking.findings import CheckFailed, Finding, Findings
 from gradgauge.checking.numerical import NUMERICAL, check_numerically
 from gradgauge.checking.process import left_alone
-from gradgauge.checking.target import make_target, name_of
+from gradgauge.checking.snippets import behavior_snippet
+from gradgauge.checking.target import Target, cut_to, make_target, name_of
 from gradgauge.loading import first_line
 from gradgauge.records import Verdict
 
@@ -78,7 +79,7 @@ def check(  # noqa: PLR0913  (each is a choice of its own, by keyword)
     with left_alone(given, seed):
         found = _found(fn, reference, given, numbers, wanted, seed)
     ranked = {name: rank for rank, name in enumerate(CHECKS)}
-    found = found if reference else _with_a_gradient_looked_at(found)
+    found = found if reference is not None else _with_a_gradient_looked_at(found)
     found = sorted((_required(finding, required) for finding in found), key=lambda finding: ranked[finding.check])
     shape = ", ".join("x".join(map(str, tensor.shape)) or "scalar" for tensor in given)
     dtype = str(given[0].dtype).removeprefix("torch.")
@@ -99,8 +100,17 @@ def _found(
     found = check_first_call(untouched, wanted)
     _refuse_in_place(fn, given)
     target = make_target(fn, reference, given, edges)
+    found = [_with_lines(target, finding) for finding in found]
     found += [*check_agreement(target, wanted, seed), *check_numerically(target, wanted)]
     return [*found, *check_behavior(target, wanted)]
+
+
+def _with_lines(target: Target, finding: Finding) -> Finding:
+    """Return the finding of the first call, which came before there was a target, with lines that show a fault."""
+    if finding.verdict != Verdict.FAIL:
+        return finding
+    inputs = cut_to(target.given, 2)
+    return replace(finding, snippet=behavior_snippet(target, finding.check, inputs, is_tuple=False))
 
 
 def _refuse_bad_reference(reference: Call, given: tuple[Tensor, ...]) -> None:

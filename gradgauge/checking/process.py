@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import warnings
 from collections.abc import Iterator, Sequence
@@ -12,6 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gradgauge.behavior.process import put_back
+
 
 @contextmanager
 def left_alone(given: Sequence[Tensor], seed: int) -> Iterator[None]:
@@ -20,18 +21,10 @@ def left_alone(given: Sequence[Tensor], seed: int) -> Iterator[None]:
     Warnings are about inputs that the user never gave.
     """
     devices = sorted({tensor.device.index or 0 for tensor in given if tensor.device.type == "cuda"})
-    dtype, environment = torch.get_default_dtype(), dict(os.environ)
-    pythons, numpys = random.getstate(), np.random.get_state()  # noqa: NPY002  (what the user's process has)
-    try:
-        with torch.random.fork_rng(devices), torch.enable_grad(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            torch.manual_seed(seed)
-            random.seed(seed)
-            np.random.seed(seed % 2**32)  # noqa: NPY002
-            yield
-    finally:
-        torch.set_default_dtype(dtype)
-        for name in set(os.environ) - set(environment):  # torch.compile sets some of its own
-            del os.environ[name]
-        random.setstate(pythons)
-        np.random.set_state(numpys)  # noqa: NPY002
+    with put_back(), torch.random.fork_rng(devices), torch.enable_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.manual_seed(seed)
+        random.seed(seed)
+        np.random.seed(seed % 2**32)  # noqa: NPY002  (what the user's process has)
+        torch.rand(()), random.random(), np.random.random()  # noqa: NPY002  (a function may seed with just that)
+        yield

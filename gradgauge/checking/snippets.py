@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from gradgauge.behavior.operators import custom_operators
 from gradgauge.calling import Call
 from gradgauge.checking.target import Target, function_class, name_of
 from gradgauge.oracle import Truth
@@ -43,7 +44,8 @@ BEHAVIORS = {
         print({y})  # should be the same""",
     "dynamic_shapes": """
         compiled = torch.compile({fn}, dynamic=True, backend="aot_eager")
-        for x in inputs: print(compiled(*inputs), compiled(*(x[1:] for x in inputs)))""",
+        for xs in (inputs, tuple(x[..., 1:] for x in inputs)):
+            print(compiled(*xs), {fn}(*xs))  # should be the same""",
     "export": """
         class Module(torch.nn.Module):
             def forward(self, *xs):
@@ -56,7 +58,7 @@ BEHAVIORS = {
         print({fn}(*(x.detach().to("meta") for x in inputs)))
         print({y})  # should have the same shape and dtype""",
     "opcheck": """
-        torch.library.opcheck(torch.ops.YOURS, inputs)  # the operator that the call uses""",
+        torch.library.opcheck(torch.ops.{op}, inputs)""",
     "autocast": """
         with torch.autocast("{device}", torch.bfloat16):
             y = {fn}(*inputs){first}
@@ -96,7 +98,8 @@ BEHAVIORS = {
         del held
         print([each.expired() for each in kept])  # should be True each""",
     "needs_input_grad": """
-        # backward(ctx, …) returns a gradient for an input where ctx.needs_input_grad says that nobody asked for it""",
+        y = {fn}(inputs[0], *(x.detach() for x in inputs[1:])){first}
+        print(y.grad_fn._forward_cls.backward(y.grad_fn, torch.ones_like(y)))  # should be None but for the first""",
     "retained_graph": """
         y = {y}
         print(torch.autograd.grad(y.sum(), inputs, retain_graph=True))
@@ -117,7 +120,14 @@ BEHAVIORS = {
         print(copy.deepcopy({fn})(*inputs))
         print({y})  # should be the same""",
     "global_state": """
-        # compare torch.get_default_dtype(), torch.get_rng_state(), os.environ … before the first call and after it""",
+        import os
+
+        def state():
+            return torch.get_default_dtype(), torch.is_grad_enabled(), torch.get_rng_state().tolist(), dict(os.environ)
+
+        before = state()
+        {fn}(*inputs)
+        print(before == state())  # should be True, in a fresh process""",
 }
 """Behaviour → what shows a fault of it, after the lines that make `inputs`."""
 
@@ -257,6 +267,10 @@ def behavior_snippet(target: Target, behavior: str, inputs: Sequence[Tensor], *,
     lines.append(f"inputs = ({', '.join(target.names)}{',' if len(target.names) == 1 else ''})")
     body = [line.removeprefix("        ") for line in template.strip("\n").splitlines()]
     text = "\n".join(body)
-    for key, value in {"fn": fn, "first": first, "y": f"{fn}(*inputs){first}", "device": inputs[0].device.type}.items():
+    known = {"fn": fn, "first": first, "y": f"{fn}(*inputs){first}", "device": inputs[0].device.type}
+    if behavior == "opcheck":
+        leaves = tuple(tensor.detach().clone().requires_grad_() for tensor in inputs)
+        known["op"] = str(next(iter(custom_operators(target.call, leaves))))
+    for key, value in known.items():
         text = text.replace("{" + key + "}", value)
     return "\n".join([*head(target), *lines, text])

@@ -140,7 +140,7 @@ def name_of(call: Call) -> str:
 def make_target(call: Call, reference: Call | None, given: Sequence[Tensor], edges: Sequence[float]) -> Target:
     """Return the target of a call on examples: floating tensors on one device, one at least."""
     given = tuple(tensor.detach() for tensor in given)
-    right = reference or call
+    right = call if reference is None else reference  # a module may have a length, and be false
     shapes = format_shapes(tuple(tuple(each.shape) for each in given))
     is_single, is_elementwise = len(given) == 1, _is_elementwise(right, given)
     slope = _largest_slope(right, given, is_elementwise=is_elementwise)

@@ -238,3 +238,13 @@ def test_a_failure_survives_a_pool_of_processes() -> None:
         check(WrongSign.apply, inputs=EXAMPLE, reference=F.silu, checks=["agreement"])
     again = pickle.loads(pickle.dumps(caught.value))
     assert (str(again), again.findings) == (str(caught.value), caught.value.findings)
+
+
+def test_who_seeds_with_the_very_seed_of_the_check_is_seen() -> None:
+    def seeding(x: torch.Tensor) -> torch.Tensor:
+        torch.manual_seed(0)
+        return x.tanh()
+
+    finding = failed(seeding, inputs=EXAMPLE, checks=["global_state"], seed=0)["global_state"]
+    assert finding.detail == "changes torch's random numbers"
+    assert "print(before == state())" in finding.snippet
