@@ -26,6 +26,13 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session
+def profile(session: nox.Session) -> None:
+    """Trace forward and backward: gradgauge profile. `nox -s profile -- --open` shows the traces in TensorBoard."""
+    install(session, extras=("profile",))
+    gradgauge(session, "profile")
+
+
+@nox.session
 def report(session: nox.Session) -> None:
     """Write the HTML report of a run: gradgauge report. `nox -s report -- --help` lists the options."""
     install(session, torch=False)

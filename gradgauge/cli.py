@@ -19,6 +19,7 @@ from gradgauge.bench import Interrupted, Outcome, Request, run_bench
 from gradgauge.catalog import UnreadablePath, builtin_folder
 from gradgauge.grid import Selection
 from gradgauge.options import (
+    PROFILE,
     Caches,
     CudaGraph,
     Devices,
@@ -51,7 +52,7 @@ from gradgauge.options import (
 from gradgauge.runs import RunFolder, UnreadableRun
 from gradgauge.supervisor import Refused, WorkerLost
 from gradgauge.terminal import behavior_parts, catalog_table, progress_display, specification_lines
-from gradgauge.timing import PRECISION
+from gradgauge.timing import PRECISION, Timing
 
 FINE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 MOST_PROBLEMS = 20
@@ -92,8 +93,9 @@ def bench(  # noqa: PLR0913, PLR0917  (typer reads the options off the signature
     seed: Seed = 0,
 ) -> int:
     """Measure, write the report, print where it is."""
-    axes = (suite, function, implementation, mode, pass_, device, dtype, shape, layout)
-    selection = Selection(*(tuple(dict.fromkeys(chosen or ())) for chosen in axes))
+    selection = _selection(suite, function, implementation, mode, pass_, device, dtype, shape, layout)
+    if selection.suites == (PROFILE,):
+        raise Usage(f"--suite {PROFILE} runs by itself: gradgauge profile")
     folders = tuple(implementations or ())
     check_choices(preset, selection, folders, only_mine=only_mine)
     check_numbers(timeout, threads)
@@ -106,6 +108,54 @@ def bench(  # noqa: PLR0913, PLR0917  (typer reads the options off the signature
         outcome = run_bench(request, watch)
     _finish(outcome)
     return outcome.status
+
+
+@app.command()
+def profile(  # noqa: PLR0913, PLR0917  (as above)
+    preset: Annotated[str, typer.Option(help="Its largest shape is profiled: quick, standard, full.")] = "standard",
+    function: Functions = None,
+    implementation: Implementations = None,
+    mode: Modes = None,
+    device: Devices = None,
+    dtype: Dtypes = None,
+    shape: Shapes = None,
+    layout: Layouts = None,
+    implementations: Folders = None,
+    only_mine: OnlyMine = False,
+    results: Results = Path("results"),
+    timeout: Timeout = 120.0,
+    threads: Threads = None,
+    seed: Seed = 0,
+    open_: Annotated[bool, typer.Option("--open", help="Then show the traces in TensorBoard, until Ctrl-C.")] = False,
+) -> int:
+    """Trace forward and backward under torch.profiler, write traces and report; nothing is timed meanwhile."""
+    from gradgauge import viewer
+
+    selection = _selection((PROFILE,), function, implementation, mode, None, device, dtype, shape, layout)
+    folders = tuple(implementations or ())
+    check_choices(preset, selection, folders, only_mine=only_mine)
+    check_numbers(timeout, threads)
+    if open_ and (reason := viewer.available_reason()):
+        raise Usage(f"--open: {reason}")
+    request = Request(
+        preset, None, selection, folders, only_mine, results, seed, threads, Timing(), timeout, fresh_cache=False
+    )
+    with progress_display(out, None) as watch:
+        outcome = run_bench(request, watch)
+    _finish(outcome)
+    traces = outcome.folder.traces
+    if not traces.is_dir():
+        return outcome.status
+    out.print(f"traces: {escape(str(traces))}, for Perfetto and chrome://tracing, too", soft_wrap=True)
+    if open_:
+        viewer.serve(traces, lambda line: out.print(escape(line), soft_wrap=True))
+    else:
+        out.print(escape(f"to see them in TensorBoard: {viewer.command_for(traces)}"), soft_wrap=True)
+    return outcome.status
+
+
+def _selection(*axes: Sequence[str] | None) -> Selection:
+    return Selection(*(tuple(dict.fromkeys(chosen or ())) for chosen in axes))
 
 
 @app.command()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
+import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 
 import torch
@@ -28,6 +30,24 @@ def compile_call(call: Call) -> Call:
 def forget_compiled() -> None:
     """Drop all compiled code, so that a block neither meets the recompile limit nor another block's kernels."""
     torch._dynamo.reset()  # noqa: SLF001  (no public name does this and leaves the disk cache alone)
+
+
+@contextmanager
+def captured_anew() -> Iterator[None]:
+    """Forget compiled code before and after, and let PyTorch's loggers be silent about what cannot be captured."""
+    forget_compiled()
+    counters.clear()
+    quiet = [logging.getLogger(name) for name in ("torch._dynamo", "torch.fx", "torch._functorch")]
+    levels = [logger.level for logger in quiet]
+    for logger in quiet:
+        logger.setLevel(logging.CRITICAL)
+    try:
+        with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):  # export prints graphs that it gives up
+            yield
+    finally:
+        for logger, level in zip(quiet, levels, strict=True):
+            logger.setLevel(level)
+        forget_compiled()
 
 
 def cache_traffic() -> tuple[int, int]:

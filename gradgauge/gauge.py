@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gc
+import tempfile
 from collections.abc import Callable
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
@@ -15,7 +17,7 @@ from gradgauge.cases import REFERENCE, Case
 from gradgauge.catalog import FunctionEntry
 from gradgauge.compilation import compile_call, forget_compiled
 from gradgauge.model import Implementation
-from gradgauge.records import Metric, Record, Series, Verdict
+from gradgauge.records import Metric, Profile, Record, Series, Verdict
 from gradgauge.rounds import Spent
 from gradgauge.session import Session
 from gradgauge.timing import Timing
@@ -67,7 +69,7 @@ class Gauge:
 
     def __init__(self, session: Session, suite: str, case: Case, memory: BlockMemory) -> None:
         self.session, self.suite, self.case = session, suite, case
-        self.results: list[Record | Series] = []
+        self.results: list[Record | Series | Profile] = []
         self._memory = memory
 
     @property
@@ -154,6 +156,16 @@ class Gauge:
     ) -> None:
         """File a curve, of this case unless another is named."""
         self.results.append(Series(case or self.case, name, tuple(x), tuple(y), x_unit, y_unit))
+
+    def profile(self, found: Profile) -> None:
+        """File what the profiler saw of this case."""
+        self.results.append(found)
+
+    @property
+    def traces(self) -> Path:
+        """Return the folder for the profiler's traces: the run's, or a temporary one where nothing is filed."""
+        folder = self.session.folder
+        return folder.traces if folder else Path(tempfile.mkdtemp(prefix="gradgauge-traces-"))
 
     @property
     def failures(self) -> list[Record]:

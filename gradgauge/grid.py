@@ -61,6 +61,7 @@ class Suite:
     whatever_pass: its cases stay when the user chooses passes, because what is timed must have been checked.
     timed: reads a clock, so nothing else may run on the machine meanwhile.
     by_name: runs in preset `full`, and in another only where the user names it.
+    apart: runs only where it is the one suite that is asked for, because what it does takes time from others.
     workloads: what is measured on each device besides the functions' implementations.
     """
 
@@ -75,6 +76,7 @@ class Suite:
     whatever_pass: bool = False
     timed: bool = False
     by_name: bool = False
+    apart: bool = False
     workloads: tuple[Workload, ...] = ()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from statistics import median
 from typing import Any
 
@@ -14,7 +14,6 @@ from gradgauge.cases import Case
 from gradgauge.clocks import Clock, clock_for
 from gradgauge.gauge import Gauge
 from gradgauge.inputs import as_leaf, cotangents, generator_for, random_inputs
-from gradgauge.memory import peak_bytes
 from gradgauge.passes import BATCH_BYTES, Inputs, Pass, Subject, pass_of
 from gradgauge.rounds import Samples
 from gradgauge.sampling import Block
@@ -56,14 +55,23 @@ def _tensors(gauge: Gauge, case: Case) -> tuple[tuple[Tensor, ...], tuple[Tensor
     return inputs, tuple(tensor.to(case.device) for tensor in drawn)
 
 
-def warm_peak(subject: Subject) -> int:
-    """Return the peak bytes of the subject's pass, after two calls whose compiling and caching would count."""
+def warm_pass(subject: Subject) -> Pass:
+    """Return the subject's pass after two calls, whose compiling and caching would count otherwise."""
     pass_ = pass_of(subject)
     for _ in range(2):
         pass_.call()
+    return pass_
+
+
+def prepared(pass_: Pass) -> Callable[[], None]:
+    """Return one run of the pass for which all is built: graph and cotangents are not what is looked at."""
     batch = pass_.prepare(1)
-    with pass_.mode():
-        return peak_bytes(lambda: pass_.run(batch), subject.case.device)
+
+    def run() -> None:
+        with pass_.mode():
+            pass_.run(batch)
+
+    return run
 
 
 def timing_companions(

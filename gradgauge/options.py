@@ -16,6 +16,10 @@ from gradgauge.timing import BACKWARD_PROTOCOLS, CACHES, Timing
 T = TypeVar("T", int, float)
 
 
+PROFILE = "profile"
+"""The suite that has a command of its own: it runs alone, as what it does takes time from others."""
+
+
 class Usage(Exception):
     """Wrong usage or input; the message names the offending value and the allowed ones."""
 
@@ -83,7 +87,8 @@ Measured = Annotated[Path, typer.Option("--results", help="Where runs lie; what 
 def check_choices(preset: str, selection: Selection, folders: tuple[Path, ...], *, only_mine: bool) -> None:
     """Raise Usage or UnreadablePath for the first value that is not to be had; no file of anybody's is run."""
     check_among("preset", (preset,), PRESETS)
-    check_among("suite", selection.suites, _suite_names())
+    if selection.suites != (PROFILE,):
+        check_among("suite", selection.suites, [name for name in _suite_names() if name != PROFILE])
     check_among("mode", selection.modes, MODES)
     check_among("pass", selection.passes, PASSES)
     check_among("dtype", selection.dtypes, DTYPES)

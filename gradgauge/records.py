@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -128,6 +128,61 @@ class Series:
             "x_unit": self.x_unit,
             "y_unit": self.y_unit,
         }
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """One span of a timeline.
+
+    kind: `region`, `host` or `device`. track: which thread or stream, from 1. depth: how many spans enclose it.
+    start_s: since the step began.
+    """
+
+    name: str
+    kind: str
+    track: int
+    depth: int
+    start_s: float
+    duration_s: float
+
+
+@dataclass(frozen=True)
+class Profile:
+    """What the profiler saw of one case.
+
+    trace: its file, relative to the run folder. step_s: how long the step lasted whose spans these are.
+    stacks: outermost first, each with the seconds a step on top of it.
+    """
+
+    case: Case
+    trace: str
+    step_s: float
+    spans: tuple[Drawn, ...]
+    stacks: tuple[tuple[tuple[str, ...], float], ...]
+
+    def to_json(self, run: str) -> dict[str, Any]:
+        """Return the line of profiles.jsonl."""
+        names = dict.fromkeys(name for stack, _ in self.stacks for name in stack) | dict.fromkeys(
+            span.name for span in self.spans
+        )
+        number = {name: index for index, name in enumerate(names)}
+        return {
+            "run": run,
+            **self.case.to_json(),
+            "trace": self.trace,
+            "step_s": self.step_s,
+            "names": list(names),
+            "spans": [[number[span.name], *astuple(span)[1:]] for span in self.spans],
+            "stacks": [[[number[name] for name in stack], seconds] for stack, seconds in self.stacks],
+        }
+
+    @classmethod
+    def from_json(cls, line: Mapping[str, Any]) -> Profile:
+        """Build a profile from a line of profiles.jsonl."""
+        names = line["names"]
+        spans = tuple(Drawn(names[index], *rest) for index, *rest in line["spans"])
+        stacks = tuple((tuple(names[index] for index in stack), seconds) for stack, seconds in line["stacks"])
+        return cls(Case.from_json(dict(line)), line["trace"], line["step_s"], spans, stacks)
 
 
 def dump_line(line: Mapping[str, Any]) -> str:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from gradgauge.records import SCHEMA_VERSION, Record, Series, dump_line
+from gradgauge.records import SCHEMA_VERSION, Profile, Record, Series, dump_line
 
 
 class UnreadableRun(Exception):
@@ -53,6 +53,21 @@ class RunFolder:
     def report_html(self) -> Path:
         """Return where the report stands."""
         return self.path / "report.html"
+
+    @property
+    def profiles_jsonl(self) -> Path:
+        """Return where the profiles stand, one case a line."""
+        return self.path / "profiles.jsonl"
+
+    @property
+    def traces(self) -> Path:
+        """Return the folder of the profiler's traces, a folder a case within it, as TensorBoard reads them."""
+        return self.path / "traces"
+
+    @property
+    def snapshots(self) -> Path:
+        """Return the folder of the accelerator's memory snapshots, one a case."""
+        return self.path / "snapshots"
 
     @property
     def journal_jsonl(self) -> Path:
@@ -115,6 +130,10 @@ class RunFolder:
         """Append one curve."""
         append_line(self.series_jsonl, dump_line(series.to_json(self.run_id)))
 
+    def append_profile(self, profile: Profile) -> None:
+        """Append what the profiler saw of one case."""
+        append_line(self.profiles_jsonl, dump_line(profile.to_json(self.run_id)))
+
     def read_records(self) -> list[dict[str, Any]]:
         """Return the lines of records.jsonl; a line that a kill cut short at the end is left out."""
         return list(read_lines(self.records_jsonl))
@@ -122,6 +141,10 @@ class RunFolder:
     def read_series(self) -> list[dict[str, Any]]:
         """Return the lines of series.jsonl; a line that a kill cut short at the end is left out."""
         return list(read_lines(self.series_jsonl))
+
+    def read_profiles(self) -> list[dict[str, Any]]:
+        """Return the lines of profiles.jsonl; a line that a kill cut short at the end is left out."""
+        return list(read_lines(self.profiles_jsonl))
 
     def link_as_latest(self) -> None:
         """Point `runs/latest` at this run with a relative link; where links are not to be had, do nothing."""

@@ -19,7 +19,7 @@ from gradgauge.devices import available_devices, choose_devices, unavailable_rea
 from gradgauge.grid import Suite, left_out_by_preset, plan, shape_fits
 from gradgauge.job import Job, subject_key, technique_key
 from gradgauge.journal import Journal, Pulse
-from gradgauge.records import AVAILABILITY, Record, Series, Verdict
+from gradgauge.records import AVAILABILITY, Profile, Record, Series, Verdict
 from gradgauge.runs import RunFolder
 from gradgauge.steps import CaseStep, LoadStep
 
@@ -84,6 +84,8 @@ class Session:
         """Return the cases of a suite that are still to be measured, and note the plan as a whole."""
         if self.job.selection.suites and name not in self.job.selection.suites:
             return []
+        if suite.apart and self.job.selection.suites != (name,):
+            return []
         functions = list(self.catalog.functions.values())
         preset, chosen = self.job.preset, self.job.selection
         fitting = plan(suite, preset, chosen, functions, self.devices)
@@ -143,12 +145,14 @@ class Session:
         if self.pulse:
             self.pulse.beat(str(CaseStep(suite, case, doing)))
 
-    def file(self, result: Record | Series) -> None:
-        """Append a record or a curve to the run folder, where there is one."""
+    def file(self, result: Record | Series | Profile) -> None:
+        """Append a record, a curve or a profile to the run folder, where there is one."""
         if self.folder is None:
             return
         if isinstance(result, Record):
             self.folder.append_record(result)
+        elif isinstance(result, Profile):
+            self.folder.append_profile(result)
         else:
             self.folder.append_series(result)
 

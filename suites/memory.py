@@ -1,14 +1,17 @@
-"""What does each implementation keep for backward, and how high does its memory rise?"""
+"""What does each implementation keep for backward, and how much memory does it ask for?"""
 
 from __future__ import annotations
 
+from gradgauge.allocations import allocations
 from gradgauge.attempts import Failure, attempt
-from gradgauge.cases import PASSES
+from gradgauge.cases import PASSES, format_shapes
 from gradgauge.gauge import Gauge
 from gradgauge.grid import Suite, Sweep
-from gradgauge.measuring import subject_of, warm_peak
-from gradgauge.memory import saved_bytes
+from gradgauge.ledger import Entry, ledger_of
+from gradgauge.measuring import prepared, subject_of, warm_pass
+from gradgauge.passes import Subject
 from gradgauge.records import Metric
+from gradgauge.snapshots import write_snapshot
 
 SAVED = Metric(
     "saved_bytes",
@@ -17,6 +20,20 @@ SAVED = Metric(
     exact=True,
     help="Bytes kept between forward and backward, each storage counted once; inputs kept count too.",
 )
+EXTRA = Metric(
+    "saved_extra_bytes",
+    "byte",
+    "lower",
+    exact=True,
+    help="Of the bytes kept for backward, those neither an input's nor an output's: kept for the backward alone.",
+)
+KEPT = Metric(
+    "kept_bytes",
+    "byte",
+    None,
+    exact=True,
+    help="The ledger: one storage that is kept for backward, with its role, and the tensor that was seen on it.",
+)
 PEAK = Metric(
     "peak_bytes",
     "byte",
@@ -24,10 +41,16 @@ PEAK = Metric(
     exact=True,
     help="How far allocated memory rises above where it stood before the pass; warm; the pass's own outputs count.",
 )
+COUNT = Metric(
+    "allocations", "count", "lower", exact=True, help="How often the pass asks the allocator for memory; warm."
+)
+TOTAL = Metric(
+    "allocated_bytes", "byte", "lower", exact=True, help="How much memory the pass asks for, all requests together."
+)
 
 SUITE = Suite(
     question=__doc__,
-    metrics=(PEAK, SAVED),
+    metrics=(PEAK, COUNT, TOTAL, SAVED, EXTRA, KEPT),
     sweeps={
         "quick": (Sweep(PASSES),),
         "standard": (Sweep(PASSES),),
@@ -40,21 +63,44 @@ SUITE = Suite(
 
 
 def test_memory(gauge: Gauge) -> None:
-    """Measure the peak of every pass, and what `forward` saves."""
+    """Measure what every pass allocates, and what `forward` keeps."""
     case = gauge.case
     gauge.step("measuring its memory")
     subject = attempt("the reference", lambda: subject_of(gauge, case))
     if isinstance(subject, Failure):
         gauge.reference_failed(PEAK, subject)
         return
-    peak = attempt(case.pass_, lambda: warm_peak(subject))
-    if isinstance(peak, Failure):
-        gauge.fail(PEAK, peak)
+    found = attempt(case.pass_, lambda: allocations(prepared(warm_pass(subject)), case.device))
+    if isinstance(found, Failure):
+        gauge.fail(PEAK, found)
     else:
-        gauge.record(PEAK, peak, "measured")
+        gauge.record(PEAK, found.peak_bytes, "measured")
+        gauge.record(COUNT, found.count, "measured")
+        gauge.record(TOTAL, found.total_bytes, "measured")
     if case.pass_ == "forward":
-        saved = attempt("forward", lambda: saved_bytes(subject.call, subject.inputs))
-        if isinstance(saved, Failure):
-            gauge.fail(SAVED, saved)
-        else:
-            gauge.record(SAVED, saved, "measured")
+        _file_ledger(gauge, subject)
+    if case.pass_ == "forward_backward" and gauge.session.folder:
+        write_snapshot(prepared(warm_pass(subject)), case, gauge.session.folder)
+
+
+def _file_ledger(gauge: Gauge, subject: Subject) -> None:
+    own = gauge.implementation(gauge.case).call
+    ledger = attempt("forward", lambda: ledger_of(subject.call, subject.inputs, own))
+    if isinstance(ledger, Failure):
+        gauge.fail(SAVED, ledger)
+        return
+    gauge.record(SAVED, ledger.saved_bytes, "measured")
+    gauge.record(EXTRA, ledger.saved_extra_bytes, "measured")
+    for number, entry in enumerate(ledger.entries, 1):
+        gauge.record(KEPT, entry.bytes, "measured", _said(entry), labels=_labels(entry, number))
+
+
+def _labels(entry: Entry, number: int) -> dict[str, str]:
+    labels = {"role": entry.role, "storage": str(number)}
+    return labels | {"tensor": f"{entry.dtype} {format_shapes((entry.shape,))}"} if entry.dtype else labels
+
+
+def _said(entry: Entry) -> str:
+    if entry.dtype:
+        return f"kept by {entry.keeper}" if entry.keeper else "kept by Python code: ctx, a closure, a hook or a global"
+    return "the allocator says that it is kept; no tensor that can be reached has it"

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import io
-import logging
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,7 +15,7 @@ from gradgauge.attempts import Failure, NotApplicable, Unsupported, Wrong, attem
 from gradgauge.behavior.operators import custom_operators
 from gradgauge.behavior.subject import Subject, Using, expect_near, expect_same_run, may_refuse, rounding_tolerance
 from gradgauge.calling import gradients_of, outputs_of
-from gradgauge.compilation import forget_compiled
+from gradgauge.compilation import captured_anew
 from gradgauge.loading import first_line
 
 BACKEND = "aot_eager"
@@ -27,24 +24,6 @@ SHORTER = (1, 2)
 """Sizes above `LEAST_SIZE` are made shorter by so much to see whether one graph serves all shapes."""
 LEAST_SIZE = 3
 """Sizes of 0 and 1 are captured as constants always."""
-
-
-@contextmanager
-def _captured_anew() -> Iterator[None]:
-    """Forget compiled code before and after, and let PyTorch's loggers be silent about what cannot be captured."""
-    forget_compiled()
-    counters.clear()
-    quiet = [logging.getLogger(name) for name in ("torch._dynamo", "torch.fx", "torch._functorch")]
-    levels = [logger.level for logger in quiet]
-    for logger in quiet:
-        logger.setLevel(logging.CRITICAL)
-    try:
-        with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):  # export prints graphs that it gives up
-            yield
-    finally:
-        for logger, level in zip(quiet, levels, strict=True):
-            logger.setLevel(level)
-        forget_compiled()
 
 
 @dataclass(frozen=True)
@@ -58,7 +37,7 @@ class Breaks:
 def count_breaks(subject: Subject) -> Breaks:
     """Return the graph breaks of one forward."""
     subject = subject.apart()
-    with _captured_anew():
+    with captured_anew():
         explained = torch._dynamo.explain(subject.call)(*subject.leaves())  # noqa: SLF001  (the documented name)
     reason = ""
     for found in explained.break_reasons:
@@ -72,7 +51,7 @@ def count_breaks(subject: Subject) -> Breaks:
 def fullgraph(subject: Subject) -> str:
     """Capture the call as one graph: torch.compile(fullgraph=True); graph breaks are counted."""
     try:
-        with _captured_anew(), may_refuse("torch.compile(fullgraph=True)"):
+        with captured_anew(), may_refuse("torch.compile(fullgraph=True)"):
             found = subject.run(torch.compile(subject.apart().call, fullgraph=True, backend=BACKEND))
     except Unsupported:
         breaks = attempt("torch.compile", lambda: count_breaks(subject))
@@ -90,7 +69,7 @@ def dynamic_shapes(subject: Subject) -> str:
     usable = [other for other in others if other and not isinstance(attempt("another shape", other.run), Failure)]
     if not usable:
         raise NotApplicable("takes no other shape than the case's")
-    with _captured_anew(), may_refuse("torch.compile(dynamic=True)"):
+    with captured_anew(), may_refuse("torch.compile(dynamic=True)"):
         compiled = torch.compile(subject.apart().call, dynamic=True, backend=BACKEND)
         first = subject.run(compiled)
         graphs = _graphs()
@@ -125,7 +104,7 @@ def _shortened(subject: Subject, by: int) -> Subject | None:
 
 def export(subject: Subject) -> str:
     """Export a module that uses the call: torch.export.export; a backward of its own must come along, too."""
-    with _captured_anew(), may_refuse("torch.export"):
+    with captured_anew(), may_refuse("torch.export"):
         exported = torch.export.export(Using(subject.apart().call), subject.plain()).module()
         found = subject.run(exported)
     own = subject.run()
@@ -174,7 +153,7 @@ def opcheck(subject: Subject) -> str:
     if not found:
         raise NotApplicable("uses no custom operator")
     for op, (args, kwargs) in found.items():
-        with _captured_anew():
+        with captured_anew():
             _check_op(op, args, kwargs)
     return ", ".join(map(str, found))
 

@@ -15,7 +15,7 @@ from gradgauge.backwards import watch_backwards
 from gradgauge.behavior.subject import OWN, Subject, difference, identical, may_refuse, rounding_tolerance
 from gradgauge.calling import gradients_of, outputs_of
 from gradgauge.compilation import graph_nodes
-from gradgauge.memory import tensors_in
+from gradgauge.reach import tensors_in
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,62 @@
+"""What a run of something dispatches, launches and waits for: counts that need no clock."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from torch.profiler import record_function
+from torch.utils.flop_counter import FlopCounterMode
+
+from gradgauge.profiling import profiled
+from gradgauge.traces import is_operator
+
+REGION = "gradgauge: counted"
+
+_LAUNCH = re.compile(r"(cuda|cu|hip)\w*Launch\w*")
+_WAIT = re.compile(r"(cuda|cu|hip)(Stream|Device|Event|Ctx)Synchronize\w*")
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What was counted on the host while something ran.
+
+    operators: by name, such as `aten::mul`, those that another operator called included. kernels: launches.
+    waits: calls that wait for the device.
+    """
+
+    operators: Counter[str]
+    kernels: Counter[str]
+    waits: Counter[str]
+
+
+def count_calls(action: Callable[[], Any], device: str) -> Counts:
+    """Return what `action` dispatches, launches and waits for."""
+    with profiled(device) as profile, record_function(REGION):
+        action()
+    return counts_of(profile.events())
+
+
+def counts_of(events: list[Any]) -> Counts:
+    """Return the counts of a profiler's raw events that begin within the region REGION.
+
+    Before and behind it the profiler itself waits for the device.
+    """
+    region = next(event for event in events if event.name() == REGION)
+    ends_ns = region.start_ns() + region.duration_ns()
+    names = Counter(event.name() for event in events if region.start_ns() <= event.start_ns() <= ends_ns)
+    return Counts(
+        Counter({name: n for name, n in names.items() if is_operator(name)}),
+        Counter({name: n for name, n in names.items() if _LAUNCH.fullmatch(name)}),
+        Counter({name: n for name, n in names.items() if _WAIT.fullmatch(name)}),
+    )
+
+
+def count_flops(action: Callable[[], Any]) -> int:
+    """Return the floating-point operations of what PyTorch has formulas for: products, convolutions, attention."""
+    with FlopCounterMode(display=False) as counter:
+        action()
+    return int(counter.get_total_flops())

@@ -1,0 +1,95 @@
+"""torch.profiler as this project uses it: quiet on the terminal, its raw events at hand."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from torch.profiler import ProfilerActivity, profile, record_function, schedule, tensorboard_trace_handler
+
+from gradgauge.cases import Case
+from gradgauge.devices import synchronize
+
+T = TypeVar("T")
+
+WARM_UP_STEPS, STEPS = 2, 3
+"""Steps that the profiler runs through before it records, and steps that it records."""
+WORKER = "gradgauge"
+FORWARD, BACKWARD = "forward", "backward"
+
+
+@dataclass
+class Profiled:
+    """What a profiled block came to, once it has ended."""
+
+    profiler: profile
+
+    def events(self) -> list[Any]:
+        """Return the profiler's raw events: `name()`, `start_ns()`, `nbytes()`, `device_type()`."""
+        kineto = self.profiler.profiler.kineto_results if self.profiler.profiler else None
+        assert kineto is not None, "the profiler gave no results"
+        return list(kineto.events())
+
+
+@contextmanager
+def profiled(device: str, *, memory: bool = False) -> Iterator[Profiled]:
+    """Profile the block on the CPU, and on the device where it is another."""
+    with quiet_stderr(), profile(activities=activities(device), profile_memory=memory) as profiler:
+        yield Profiled(profiler)
+
+
+def activities(device: str) -> list[ProfilerActivity]:
+    """Return what the profiler must follow to see work on the device."""
+    kind = device.partition(":")[0].upper()
+    return [ProfilerActivity.CPU, *([getattr(ProfilerActivity, kind)] if kind != "CPU" else [])]
+
+
+@contextmanager
+def quiet_stderr() -> Iterator[None]:
+    """Keep what C++ writes to file descriptor 2 off the terminal.
+
+    The profiler of torch 2.13 writes two `USDT:` lines there each time, whatever its log level.
+    """
+    kept, silent = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(silent, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(silent)
+
+
+def trace_steps(forward: Callable[[], T], backward: Callable[[T], None], case: Case, folder: Path) -> Path:
+    """Run forward and backward in turns under the profiler; return the trace file, which is the folder's only one.
+
+    Recorded are the work of the host and of the case's device, shapes, memory, Python's stacks, and two regions a step
+    that are named after the case. The file is as TensorBoard's profiler plugin reads it, and opens in Perfetto, too.
+    """
+    on_trace: Callable[[profile], Any] = tensorboard_trace_handler(str(folder), WORKER, use_gzip=True)
+    # Without `repeat` a second cycle begins, and to end it in its warm-up is a segmentation fault (torch 2.13, stacks).
+    steps = schedule(wait=0, warmup=WARM_UP_STEPS, active=STEPS, repeat=1)
+    with (
+        quiet_stderr(),
+        profile(
+            activities=activities(case.device),
+            schedule=steps,
+            on_trace_ready=on_trace,
+            record_shapes=True,
+            profile_memory=True,
+            with_stack=True,
+        ) as profiler,
+    ):
+        for _ in range(WARM_UP_STEPS + STEPS):
+            with record_function(f"{case.slug} {FORWARD}"):
+                outputs = forward()
+            with record_function(f"{case.slug} {BACKWARD}"):
+                backward(outputs)
+            synchronize(case.device)
+            profiler.step()
+    (file,) = folder.glob("*.pt.trace.json*")
+    return file
