@@ -42,7 +42,7 @@ def report(session: nox.Session) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     """Test gradgauge itself, with coverage. `nox -s tests -- -m 'not slow'` leaves out what takes seconds."""
-    install(session, "tests", extras=("training",))
+    install(session, "tests", extras=("profile", "training"))
     session.run("pytest", "--cov=gradgauge", "--cov-report=term", *session.posargs)
 
 

@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from gradgauge import __version__
+from gradgauge import __version__, viewer
 from gradgauge.bench import Interrupted, Outcome, Request, run_bench
 from gradgauge.catalog import UnreadablePath, builtin_folder
 from gradgauge.grid import Selection
@@ -53,6 +53,7 @@ from gradgauge.runs import RunFolder, UnreadableRun
 from gradgauge.supervisor import Refused, WorkerLost
 from gradgauge.terminal import behavior_parts, catalog_table, progress_display, specification_lines
 from gradgauge.timing import PRECISION, Timing
+from gradgauge.viewer import ViewerFailed
 
 FINE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 MOST_PROBLEMS = 20
@@ -129,8 +130,6 @@ def profile(  # noqa: PLR0913, PLR0917  (as above)
     open_: Annotated[bool, typer.Option("--open", help="Then show the traces in TensorBoard, until Ctrl-C.")] = False,
 ) -> int:
     """Trace forward and backward under torch.profiler, write traces and report; nothing is timed meanwhile."""
-    from gradgauge import viewer
-
     selection = _selection((PROFILE,), function, implementation, mode, None, device, dtype, shape, layout)
     folders = tuple(implementations or ())
     check_choices(preset, selection, folders, only_mine=only_mine)
@@ -150,7 +149,8 @@ def profile(  # noqa: PLR0913, PLR0917  (as above)
     if open_:
         viewer.serve(traces, lambda line: out.print(escape(line), soft_wrap=True))
     else:
-        out.print(escape(f"to see them in TensorBoard: {viewer.command_for(traces)}"), soft_wrap=True)
+        told = f"to see them in TensorBoard: `gradgauge profile --open`, or `{viewer.command_for(traces)}`"
+        out.print(escape(told), soft_wrap=True)
     return outcome.status
 
 
@@ -230,7 +230,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except OSError as error:
         _complain(f"{error.filename or 'a file'}: {error.strerror or error}")
         sys.exit(USAGE)
-    except WorkerLost as error:
+    except (WorkerLost, ViewerFailed) as error:
         _complain(str(error))
         sys.exit(FAILED)
     except _click_error() as error:

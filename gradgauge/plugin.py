@@ -116,9 +116,13 @@ def _session(config: pytest.Config) -> Session:
 
 def _suite(item: pytest.Item) -> Any:
     """Return the suite that the item is a case of, None for anybody else's test."""
+    return getattr(getattr(item, "module", None), "SUITE", None) if parameter_of(item) is not None else None
+
+
+def parameter_of(item: pytest.Item) -> Any:
+    """Return what the item gives to its gauge: a case, or pytest's own mark where there is none to give."""
     callspec = getattr(item, "callspec", None)
-    is_case = callspec is not None and "gauge" in callspec.params
-    return getattr(getattr(item, "module", None), "SUITE", None) if is_case else None
+    return callspec.params.get("gauge") if callspec is not None else None
 
 
 def _suite_name(module: Any) -> str:

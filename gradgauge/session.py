@@ -93,7 +93,8 @@ class Session:
             reason = f"preset {preset}; --preset full or --suite {name} measures it"
             self.left_out += [{"what": f"{name}: {len(fitting)} cases", "reason": reason}] if fitting else []
             return []
-        self.fitting += sum(bool(case.function) for case in fitting)
+        # A workload fits any choice, which is no use to a user whose shape fits nothing, unless it was asked for.
+        self.fitting += sum(bool(case.function) or chosen.suites == (name,) for case in fitting)
         cases = [case for case in fitting if not self.unavailable(case)]
         self.suites[name], self.planned[name] = suite, cases
         self.left_out += left_out_by_preset(name, suite, preset, chosen, functions, self.devices)

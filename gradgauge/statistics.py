@@ -60,9 +60,23 @@ def estimate_ratio(
     >>> estimate_ratio([2.0, 9.0, 6.0], [1.0, 3.0, 3.0]).value
     2.0
     """
-    ratios = [above / below for above, below in zip(numerators, denominators, strict=False)]
-    kept = [ratio for turn, ratio in enumerate(ratios) if turn not in left_out]
-    return estimate_median(kept if 2 * len(kept) > len(ratios) else ratios)
+    return _estimate_pairs([above / below for above, below in zip(numerators, denominators, strict=False)], left_out)
+
+
+def estimate_difference(
+    minuends: Sequence[float], subtrahends: Sequence[float], left_out: Collection[int] = ()
+) -> Estimate:
+    """Return the median of the differences of what was measured in the same turn, as `estimate_ratio` does.
+
+    >>> estimate_difference([2.0, 9.0, 6.0], [1.0, 3.0, 3.0]).value
+    3.0
+    """
+    return _estimate_pairs([one - other for one, other in zip(minuends, subtrahends, strict=False)], left_out)
+
+
+def _estimate_pairs(found: list[float], left_out: Collection[int]) -> Estimate:
+    kept = [value for turn, value in enumerate(found) if turn not in left_out]
+    return estimate_median(kept if 2 * len(kept) > len(found) else found)
 
 
 @lru_cache(maxsize=4096)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from gradgauge.cases import Case
 from gradgauge.catalog import builtin_folder
 from gradgauge.job import Job
 from gradgauge.journal import Journal, Pulse
@@ -93,8 +94,11 @@ class _Announcer:
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Announce the plan."""
         from gradgauge.announcement import announce
+        from gradgauge.plugin import parameter_of
 
-        announce(self.session, items=len(session.items))
+        # Of a suite without a case pytest makes an item, too, and skips it.
+        cases = [item for item in session.items if isinstance(parameter_of(item), Case)]
+        announce(self.session, items=len(cases))
 
 
 if __name__ == "__main__":

@@ -22,6 +22,8 @@ CONTROL_ELEMENTS_ON_ACCELERATOR = 2**24
 MOST_COPIES = 256
 MOST_DRAWN = 2**20
 FLOAT_BYTES = 4
+CUSTOM, NATIVE = "custom_function", "native_function"
+"""Negation by a custom Function, and by PyTorch's own operator."""
 
 Work = Callable[..., Any]
 
@@ -97,10 +99,30 @@ def workload_pass(case: Case) -> Pass:
         leaf = x.requires_grad_()
         empty = Subject(case, lambda *inputs: inputs[0], (leaf,), (torch.ones_like(x),))
         return pass_of(empty, differentiate=_leave)
+    if case.implementation in (CUSTOM, NATIVE):
+        call = _negated_by_function if case.implementation == CUSTOM else torch.neg
+        return pass_of(Subject(case, call, (x.requires_grad_(),), (torch.ones_like(x),)))
     if case.implementation == "clone":
         return _repeating(_clone, (x,))
     work: dict[str, Work] = {"copy": _copy_into, "sigmoid": _sigmoid_into, "matmul": _matmul_into}
     return _repeating(work[case.implementation], (torch.empty_like(x), x))
+
+
+class _Negated(torch.autograd.Function):
+    """The same operator in both directions as `torch.neg` runs: what it takes longer is what a Function costs."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:  # noqa: ARG004  (the signature is torch's)
+        return torch.neg(x)
+
+    @staticmethod
+    def backward(ctx: Any, grad_output: Tensor) -> Tensor:  # noqa: ARG004  (as above)
+        return torch.neg(grad_output)
+
+
+def _negated_by_function(x: Tensor) -> Tensor:
+    negated: Tensor = _Negated.apply(x)  # type: ignore[no-untyped-call]  # torch leaves `apply` untyped
+    return negated
 
 
 def _leave(_: tuple[Tensor, ...], __: tuple[Tensor, ...]) -> None:

@@ -1,0 +1,89 @@
+"""How many instructions a call takes, as callgrind counts them in a process of its own: no clock.
+
+Counting slows a process down fifty times, and importing PyTorch takes a minute so; hence one process for all cases.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import torch
+
+from gradgauge.attempts import Failure, attempt
+from gradgauge.calling import gradients_of, outputs_of
+from gradgauge.cases import Case
+from gradgauge.children import Child, answer_all, ask
+from gradgauge.inputs import as_leaf, random_inputs
+from gradgauge.job import Job
+from gradgauge.records import Verdict
+from gradgauge.session import Session
+
+CALLS, WARM_UP_CALLS = 20, 5
+_TOTAL = re.compile(r"^(?:summary|totals): (\d+)", re.MULTILINE)
+
+
+def unavailable_reason() -> str:
+    """Return why instructions cannot be counted on this machine; empty where they can."""
+    if not shutil.which("valgrind"):
+        return "counting instructions needs valgrind, which is not on the PATH"
+    supported: bool = torch._C._valgrind_supported_platform()  # noqa: SLF001  (as torch.utils.benchmark asks)
+    return "" if supported else "this build of PyTorch cannot tell valgrind what to count"
+
+
+def count_instructions(job: Job, cases: Sequence[Case], beat: Callable[[Case], None]) -> dict[Case, float | Failure]:
+    """Return the instructions that one forward and backward of each case takes, on one thread; or why it has none."""
+    with TemporaryDirectory(prefix="gradgauge-callgrind-") as folder:
+        out = Path(folder) / "callgrind.out"
+        valgrind = (
+            "valgrind",
+            "--tool=callgrind",
+            f"--callgrind-out-file={out}",
+            "--collect-atstart=no",
+            "--log-file=/dev/null",
+        )
+        # Hashes that differ from process to process would change the order in dicts and sets, and so the count.
+        child = Child("gradgauge.instructions", valgrind, {"PYTHONHASHSEED": "0", "OMP_NUM_THREADS": "1"})
+        answers = ask(child, job, cases, beat)
+        # Each answer was given after a dump: part n of the file is the n-th case that was counted.
+        parts = iter(sorted(out.parent.glob(f"{out.name}.*"), key=lambda part: int(part.suffix[1:])))
+        return {case: _counted(found, parts) for case, found in answers.items()}
+
+
+def _counted(found: Any | Failure, parts: Any) -> float | Failure:
+    if isinstance(found, Failure):
+        return found
+    part = next(parts, None)
+    total = _TOTAL.search(part.read_text(encoding="utf-8", errors="replace")) if part else None
+    if total is None:
+        return Failure(Verdict.UNAVAILABLE, "callgrind left no count")
+    return int(total.group(1)) / int(found)
+
+
+def _count(session: Session, case: Case) -> int | Failure:
+    """Run a case between two marks for callgrind; return how often it ran."""
+    torch.set_num_threads(1)
+    entry = session.entry(case)
+    call = entry.implementations[case.implementation].implementation.call
+    inputs = tuple(as_leaf(tensor, case) for tensor in random_inputs(case, entry, session.job.seed))
+    grad_outputs = [torch.ones_like(each) for each in outputs_of(call(*inputs))]
+
+    def run(calls: int) -> None:
+        for _ in range(calls):
+            gradients_of(outputs_of(call(*inputs)), inputs, grad_outputs)
+
+    warm = attempt("the call", lambda: run(WARM_UP_CALLS))
+    if isinstance(warm, Failure):
+        return warm
+    torch._C._valgrind_toggle()  # noqa: SLF001  (as torch.utils.benchmark does)
+    run(CALLS)
+    torch._C._valgrind_toggle_and_dump_stats()  # noqa: SLF001  (as above)
+    return CALLS
+
+
+if __name__ == "__main__":
+    answer_all(_count)
