@@ -58,8 +58,10 @@ def ask(child: Child, job: Job, cases: Sequence[Case], beat: Callable[[Case], No
         assert process.stdout is not None
         with process.stdin as pipe:
             pipe.write(json.dumps([case.to_json() for case in cases]).encode())
-        lines = _follow(process.stdout)
-        heard = time.monotonic()
+        lines: queue.Queue[bytes | None] = queue.Queue()
+        reader = threading.Thread(target=_follow, args=(process.stdout, lines), daemon=True)
+        reader.start()
+        heard, has_ended = time.monotonic(), False
         while len(answers) < len(cases) and time.monotonic() - heard < child.silence_s:
             case = cases[len(answers)]
             beat(case)
@@ -68,24 +70,23 @@ def ask(child: Child, job: Job, cases: Sequence[Case], beat: Callable[[Case], No
             except queue.Empty:
                 continue
             if line is None:
+                has_ended = True
                 break
             answers[case] = _answer(json.loads(line))
             heard = time.monotonic()
-        process.kill()
+        if not has_ended:
+            process.kill()
         process.wait()
+        reader.join()
     return answers | _lost(cases[len(answers) :], process.returncode)
 
 
-def _follow(stream: IO[bytes]) -> queue.Queue[bytes | None]:
-    lines: queue.Queue[bytes | None] = queue.Queue()
-
-    def read() -> None:
+def _follow(stream: IO[bytes], lines: queue.Queue[bytes | None]) -> None:
+    """Hand on the lines of a stream as they come, and None at its end."""
+    with stream:
         for line in stream:
             lines.put(line)
-        lines.put(None)
-
-    threading.Thread(target=read, daemon=True).start()
-    return lines
+    lines.put(None)
 
 
 def _answer(told: dict[str, Any]) -> Any | Failure:

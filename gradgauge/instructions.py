@@ -70,11 +70,11 @@ def _count(session: Session, case: Case) -> int | Failure:
     entry = session.entry(case)
     call = entry.implementations[case.implementation].implementation.call
     inputs = tuple(as_leaf(tensor, case) for tensor in random_inputs(case, entry, session.job.seed))
-    grad_outputs = [torch.ones_like(each) for each in outputs_of(call(*inputs))]
 
     def run(calls: int) -> None:
         for _ in range(calls):
-            gradients_of(outputs_of(call(*inputs)), inputs, grad_outputs)
+            outputs = outputs_of(call(*inputs))
+            gradients_of(outputs, inputs, [torch.ones_like(each) for each in outputs])
 
     warm = attempt("the call", lambda: run(WARM_UP_CALLS))
     if isinstance(warm, Failure):

@@ -30,7 +30,8 @@ PAYBACK = Metric(
     "count",
     "lower",
     exact=False,
-    help="Calls of forward and backward after which the compile time is repaid against the same code run eagerly.",
+    help="Calls of forward and backward after which the compile time is repaid against the same code run eagerly; the "
+    "interval is that of the times a call.",
 )
 
 
