@@ -12,6 +12,7 @@ import pytest
 
 from gradgauge.attempts import Failure
 from gradgauge.cases import Case
+from gradgauge.children import Child
 from gradgauge.compile_times import ROUNDS, CompileTimes, compile_times, time_compiling
 from gradgauge.gauge import Gauge
 from gradgauge.records import Verdict
@@ -115,19 +116,19 @@ def test_a_side_without_times_says_why() -> None:
 
 
 def measured(folder: RunFolder, monkeypatch: pytest.MonkeyPatch, found: Any, **selection: tuple[str, ...]) -> Measured:
-    def told(job: Any, cases: list[Case], beat: Callable[[Case], None]) -> dict[Case, Any]:
+    def told(child: Child, job: Any, cases: list[Case], beat: Callable[[Case], None]) -> dict[Case, Any]:
         for case in cases:
             beat(case)
         return dict.fromkeys(cases, found)
 
-    monkeypatch.setattr("gradgauge.compile_times.compile_times", told)  # before pytest imports the suite
+    monkeypatch.setattr("gradgauge.compile_times.ask", told)
     chosen = {"devices": ("cpu",), "functions": ("relu",), "implementations": ("where",), **selection}
     return measure_here(folder, a_job(folder, chosen))
 
 
 @pytest.mark.slow
 def test_the_suite_files_times_and_payback_for_both_caches(folder: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
-    times = CompileTimes((3.0, 2.0, 9.0), (0.2, 0.1, 0.3), 12.5)
+    times = {"cold_s": [3.0, 2.0, 9.0], "warm_s": [0.2, 0.1, 0.3], "start_s": 12.5}
     run = measured(folder, monkeypatch, times, suites=("compilation",))
     found = {line["labels"]["cache"]: line for line in run.find("compile_time", implementation="where")}
     assert {cache: line["value"] for cache, line in found.items()} == {"cold": 3.0, "warm": 0.2}
