@@ -56,9 +56,9 @@ SUITE = Suite(
         "standard": (Sweep(PASSES),),
         "full": (Sweep(PASSES, dtypes=("float32", "bfloat16")),),
     },
-    order=20,
+    order=12,
     eager_first=True,
-    until=0.8,
+    until=0.76,
 )
 
 
@@ -87,7 +87,9 @@ def _file_ledger(gauge: Gauge, subject: Subject) -> None:
     own = gauge.implementation(gauge.case).call
     ledger = attempt("forward", lambda: ledger_of(subject.call, subject.inputs, own))
     if isinstance(ledger, Failure):
-        gauge.fail(SAVED, ledger)
+        # Where the plain forward runs, it is our looking that it does not bear: no fault of its own.
+        plain = attempt("forward", lambda: subject.call(*subject.inputs))
+        gauge.record(SAVED, None, ledger.verdict if isinstance(plain, Failure) else "unsupported", ledger.detail)
         return
     gauge.record(SAVED, ledger.saved_bytes, "measured")
     gauge.record(EXTRA, ledger.saved_extra_bytes, "measured")

@@ -29,6 +29,9 @@ WITHOUT_TORCH = (
     "gradgauge.cli",
     "gradgauge.plugin",
     "gradgauge.worker",
+    "gradgauge.traces",
+    "gradgauge.viewer",
+    "gradgauge.tensorboard_server",
 )
 
 
