@@ -110,7 +110,7 @@ def _file_payback(gauge: Gauge, cache: str, compile_s: float, block: Block) -> N
     assert isinstance(eager, Samples)
     assert isinstance(compiled, Samples)
     saved = estimate_difference(eager.rounds_s, compiled.rounds_s, eager.disturbed | compiled.disturbed)
-    told = f"eager {median(eager.kept_s):.3g} s, compiled {median(compiled.kept_s):.3g} s a call"
+    told = f"eager {median(eager.kept_s) * 1e6:.4g} µs, compiled {median(compiled.kept_s) * 1e6:.4g} µs a call"
     if saved.low is None or saved.low <= 0:
         gauge.record(PAYBACK, None, "not-applicable", f"never seen to pay: {told}", labels=labels)
         return

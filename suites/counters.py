@@ -165,8 +165,8 @@ def _file_recompiles(gauge: Gauge) -> None:
         gauge.record(RECOMPILES, None, "unsupported", anew.detail)
         return
     met = list(samples)
-    again = f"captured anew for {', '.join(met[index] for index in anew)}" if anew else "never captured anew"
-    gauge.record(RECOMPILES, len(anew), "measured", f"{again}; met in turn: {', '.join(met)}")
+    again = f"captured anew for {' · '.join(met[index] for index in anew)}" if anew else "never captured anew"
+    gauge.record(RECOMPILES, len(anew), "measured", f"{again}; met in turn: {' · '.join(met)}")
 
 
 def _other_shapes(case: Case, entry: FunctionEntry) -> list[str]:

@@ -40,7 +40,7 @@ TIME = Metric(
     f"{UNDER_PROFILER}.",
 )
 CALLS = Metric("profiled_calls", "count", None, exact=False, help="How often it is called in one forward and backward.")
-STEP = Metric("profiled_step", "s", None, exact=False, help=f"Median of one forward and backward, {UNDER_PROFILER}.")
+STEP = Metric("profiled_step", "s", None, exact=False, help=f"Mean of one forward and backward, {UNDER_PROFILER}.")
 BUSY = Metric(
     "profiled_busy",
     "ratio",

@@ -90,7 +90,7 @@ def test_payback_is_the_compile_time_over_what_a_call_saves() -> None:
     line = payback_of(samples(*[0.5] * 8), samples(*[0.25] * 8))
     assert (line["metric"], line["value"], line["low"], line["high"]) == ("payback", 8.0, 8.0, 8.0)
     assert (line["verdict"], line["samples"], line["labels"]) == ("measured", 8, {"cache": "cold"})
-    assert line["detail"] == "eager 0.5 s, compiled 0.25 s a call"
+    assert line["detail"] == "eager 5e+05 µs, compiled 2.5e+05 µs a call"
 
 
 def test_the_interval_of_payback_is_that_of_what_a_call_saves_turned_round() -> None:
@@ -103,7 +103,7 @@ def test_the_interval_of_payback_is_that_of_what_a_call_saves_turned_round() -> 
 def test_what_is_not_seen_to_be_faster_never_pays(compiled: tuple[float, ...]) -> None:
     line = payback_of(samples(*[0.5] * 8), samples(*compiled))
     assert (line["value"], line["verdict"]) == (None, "not-applicable")
-    assert line["detail"].startswith("never seen to pay: eager 0.5 s")
+    assert line["detail"].startswith("never seen to pay: eager 5e+05 µs")
 
 
 def test_too_few_rounds_for_an_interval_are_no_payback() -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import ClassVar, Literal
+from urllib.parse import quote
 
 from gradgauge.records import Verdict
 
@@ -36,7 +38,36 @@ class Mark:
     kind: ClassVar[str] = "mark"
 
 
-Inline = str | Strong | Code | Mark
+@dataclass(frozen=True)
+class Link:
+    """A file of the run folder, by its path from there; plain text where the path may lead anywhere else.
+
+    A run folder may come from a stranger, so nothing but a file within it is ever linked to.
+    """
+
+    path: str
+    kind: ClassVar[str] = "link"
+
+    @property
+    def text(self) -> str:
+        """Return what is shown: the path."""
+        return self.path
+
+    @property
+    def href(self) -> str:
+        """Return the path as a page beside run.json refers to it; nothing where it is not sure to stay in the folder.
+
+        >>> Link("traces/a+b.json").href, Link("../secret").href, Link("javascript:alert(1)").href
+        ('traces/a%2Bb.json', '', '')
+        """
+        first, *_ = parts = self.path.split("/")
+        stays = first and ".." not in parts and "\\" not in self.path and not re.match(_SCHEME, first)
+        return quote(self.path, safe="/", errors="replace") if stays else ""
+
+
+_SCHEME = re.compile(r"[^:]*:")
+
+Inline = str | Strong | Code | Mark | Link
 Text = tuple[Inline, ...]
 
 _MARKS: dict[Verdict, tuple[str, Tone]] = {
@@ -194,11 +225,15 @@ class LegendEntry:
 
 @dataclass(frozen=True)
 class Figure:
-    """Drawings side by side where there is room, below one another where there is none."""
+    """Drawings side by side where there is room, below one another where there is none.
+
+    is_wide: always below one another, on one axis; where the page is narrow they scroll sideways together.
+    """
 
     panels: tuple[Panel, ...]
     caption: str
     legend: tuple[LegendEntry, ...] = ()
+    is_wide: bool = False
     kind: ClassVar[str] = "figure"
 
 

@@ -1,4 +1,4 @@
-"""A run in memory: its description, its records (as values and as a DataFrame) and its curves."""
+"""A run in memory: its description, its records (as values and as a DataFrame), its curves and its profiles."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gradgauge.cases import Case, broadcast_elements, parse_shapes
-from gradgauge.records import AVAILABILITY, Record, Series, Verdict
+from gradgauge.records import AVAILABILITY, Profile, Record, Series, Verdict
 from gradgauge.report.description import Description, read_case, read_description
 from gradgauge.report.labels import odd_labels, words
+from gradgauge.report.profiles import read_profile
 from gradgauge.report.reading import Node
 from gradgauge.runs import RunFolder, UnreadableRun, read_lines
 
@@ -27,13 +28,14 @@ class RunData:
     description: Description
     records: tuple[Record, ...]
     series: tuple[Series, ...]
+    profiles: tuple[Profile, ...] = ()
     cut_short: tuple[str, ...] = ()
 
     @classmethod
     def load(cls, folder: RunFolder, suite: str = "") -> RunData:
         """Read a run folder. Raises UnreadableRun naming the file, the line and the key that is wrong.
 
-        suite: only what it recorded and what could not run at all, and no curves; that is ten times as quick.
+        suite: only what it recorded and what could not run at all, no curves and no profiles; ten times as quick.
         """
         run = Node(str(folder.run_json), _description_json(folder))
         lines = (line for line in _nodes(folder.records_jsonl) if not suite or _belongs(line, suite))
@@ -41,8 +43,11 @@ class RunData:
             description=read_description(run, folder.run_id),
             records=tuple(_record(line) for line in lines),
             series=() if suite else tuple(_series(line) for line in _nodes(folder.series_jsonl)),
+            profiles=() if suite else tuple(read_profile(line) for line in _nodes(folder.profiles_jsonl)),
             cut_short=tuple(
-                path.name for path in (folder.records_jsonl, folder.series_jsonl) if _ends_without_newline(path)
+                path.name
+                for path in (folder.records_jsonl, folder.series_jsonl, folder.profiles_jsonl)
+                if _ends_without_newline(path)
             ),
         )
 
@@ -88,7 +93,8 @@ class RunData:
     def selected_functions(self) -> list[str]:
         """Return the functions that the run has anything to say of: a record, a curve or a planned case."""
         planned = (cell.case for cell in self.description.planned)
-        cases = [*planned, *(record.case for record in self.records), *(series.case for series in self.series)]
+        drawn = [*(series.case for series in self.series), *(profile.case for profile in self.profiles)]
+        cases = [*planned, *(record.case for record in self.records), *drawn]
         mentioned = {case.function for case in cases}
         return [name for name in self.function_names() if name in mentioned] or self.function_names()
 

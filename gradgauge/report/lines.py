@@ -9,7 +9,15 @@ from gradgauge.report.advice import by_both_clocks
 from gradgauge.report.data import RunData
 from gradgauge.report.formatting import listed, plural, shortened
 from gradgauge.report.ranking import Recommendation, recommendations
-from gradgauge.report.summary import drifting, expected_in_short, failing, not_run, state_of, unadvised
+from gradgauge.report.summary import (
+    drifting,
+    expected_in_short,
+    failing,
+    instead_of_times,
+    not_run,
+    state_of,
+    unadvised,
+)
 from gradgauge.report.tables.cells import ABOUT
 
 MAX_LINES = 20
@@ -53,7 +61,8 @@ def _head(run: RunData) -> Iterator[str]:
 
 
 def _advice(run: RunData) -> list[str]:
-    return [*unadvised(run), *(_line(together) for together in by_both_clocks(recommendations(run)))]
+    advice = [*unadvised(run), *(_line(together) for together in by_both_clocks(recommendations(run)))]
+    return advice or [sentence for sentence in (instead_of_times(run),) if sentence]
 
 
 def _line(together: tuple[Recommendation, ...]) -> str:

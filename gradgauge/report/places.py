@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+from gradgauge.cases import Case
 from gradgauge.records import Record
 from gradgauge.report.labels import WALL_CLOCK, Labels, explanation, odd_labels, odd_protocol, usual_clock, words
 
@@ -26,6 +27,11 @@ class Place:
         return cls(
             case.function, case.device, case.dtype, case.layout, odd_labels(record), record.labels.get("clock", "")
         )
+
+    @classmethod
+    def of_case(cls, case: Case) -> Place:
+        """Return the place of what no way of timing tells apart: counts, bytes, profiles."""
+        return cls(case.function, case.device, case.dtype, case.layout)
 
     @property
     def title(self) -> str:

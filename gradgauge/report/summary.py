@@ -8,7 +8,9 @@ from gradgauge.records import Record, Verdict
 from gradgauge.report.agreement import Status, expected_reasons, failures, standings
 from gradgauge.report.behavior import is_behavior
 from gradgauge.report.control import controls
+from gradgauge.report.counted import METRICS as COUNTING
 from gradgauge.report.data import RunData
+from gradgauge.report.discovery import EVERY, discover
 from gradgauge.report.faults import ATLAS, Fault, faults_of
 from gradgauge.report.formatting import listed, plural
 from gradgauge.report.kinds import names_kinds
@@ -115,9 +117,15 @@ def expected_in_short(run: RunData) -> list[str]:
 
 
 def not_run(run: RunData) -> list[Remark]:
-    """Return what could not run, one remark for each technique and reason; a matrix shows what behaviour lacks."""
+    """Return what could not run, one remark for each technique and reason.
+
+    What behaviour lacks, a matrix shows; a count that cannot be had of a technique that runs, its own section.
+    """
     grouped: dict[tuple[str, Verdict, str], list[Record]] = {}
+    runs = {(record.case.function, record.case.technique) for record in run.records if record.value is not None}
     for record in run.records:
+        if (record.case.function, record.case.technique) in runs and record.suite in COUNTING:
+            continue
         if record.verdict in (Verdict.UNAVAILABLE, Verdict.UNSUPPORTED) and not is_behavior(record):
             subject = ": ".join(filter(None, (record.case.function, record.case.technique.strip(" ·"))))
             grouped.setdefault((subject, record.verdict, record.detail), []).append(record)
@@ -136,6 +144,20 @@ def unchecked(run: RunData) -> list[str]:
     }
     found = standings(run).items()
     return [f"{key[0]}: {key[1]}" for key, own in found if own.status is Status.UNCHECKED and key in measured]
+
+
+def instead_of_times(run: RunData) -> str:
+    """Return what a run without any time is about, in a sentence; nothing where there are times, or nothing at all."""
+    recorded = {(record.suite, record.metric) for record in run.records if record.value is not None}
+    if not recorded or recorded & {("speed", "time"), ("speed", "speedup")}:
+        return ""
+    shown = [
+        f"“{section.title}”"
+        for section in discover()
+        if any((suite, metric) in section.shows or (suite, EVERY) in section.shows for suite, metric in recorded)
+    ]
+    where = f" For what it holds, see {listed(shown)}." if shown else ""
+    return f"No function was timed, so nothing is said about speed.{where}"
 
 
 def unadvised(run: RunData) -> list[str]:

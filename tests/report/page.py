@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 
@@ -37,6 +38,12 @@ class Page(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         self.sections[self.where] = self.sections.get(self.where, "") + data
+
+
+def section(html: str, name: str) -> str:
+    """Return a section's text in one line, a space between cells."""
+    spaced = re.sub(r"(?=</t[dh]>|</li>)", " ", html)
+    return re.sub(r"\s+", " ", read(spaced).sections[name])
 
 
 def read(html: str) -> Page:

@@ -182,6 +182,26 @@ def test_a_peak_without_a_value_is_no_zero_and_a_noisy_one_says_so(parent: Path)
     assert "no memory left" in shown["not_run"]
 
 
+def test_what_a_custom_function_costs_stands_beside_the_harness(parent: Path) -> None:
+    harness = [record for record in synthetic_timing.machine_records("cpu") if record.metric == "overhead"]
+    custom = [
+        replace(
+            record,
+            case=replace(record.case, implementation="custom_function"),
+            metric="function_overhead",
+            value=(record.value or 0) * 100,
+        )
+        for record in harness
+    ]
+    shown = sections(parent, [*harness, *custom], [])
+    for told in ("the harness", "110 ns", "a custom Function", "11.0 µs", "37.0 µs", "does nothing", "win that back"):
+        assert told in shown["machine"]
+    assert "other" not in shown
+    alone = sections(parent / "alone", custom, [])["machine"]
+    assert "a custom Function" in alone
+    assert "does nothing" not in alone
+
+
 def test_the_machine_s_records_stand_in_its_section_alone(parent: Path) -> None:
     shown = sections(parent, synthetic_timing.cpu_records(), synthetic_timing.control("cpu"))
     assert "other" not in shown

@@ -34,6 +34,16 @@ def log_size_axis(axes: Axes, elements: list[float]) -> None:
     _set_ticks(axes, "x", ticks, [formatting.compact(tick) for tick in ticks])
 
 
+def linear_time_axis(axes: Axes, span_s: float, *, labelled: bool) -> None:
+    """Make the x axis run from zero to `span_s` with a few ticks in time units, or with their grid alone."""
+    from matplotlib.ticker import MaxNLocator
+
+    axes.set_xlim(0, span_s)
+    ticks = [float(tick) for tick in MaxNLocator(6, steps=[1, 2, 5, 10]).tick_values(0, span_s) if 0 <= tick <= span_s]
+    _set_ticks(axes, "x", ticks, [_short_time(tick) if labelled else "" for tick in ticks])
+    axes.tick_params(axis="x", length=0)
+
+
 def decade_ticks(low: float, high: float) -> list[float]:
     """Return ticks between two positive numbers: powers of ten, with 2 and 5 where they are few.
 

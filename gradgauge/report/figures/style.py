@@ -66,8 +66,9 @@ def looks(run: RunData) -> dict[str, Look]:
     listed = [name for entry in run.description.functions.values() for name in entry.implementations]
     # What is measured of the machine itself takes no colour away from an implementation.
     recorded = [record.case.implementation for record in run.records if record.case.function]
-    curves = [series.case.implementation for series in run.series if series.case.function]
-    names = sorted({name for name in (*listed, *recorded, *curves) if name != REFERENCE})
+    cases = [*(series.case for series in run.series), *(profile.case for profile in run.profiles)]
+    drawn = [case.implementation for case in cases if case.function]
+    names = sorted({name for name in (*listed, *recorded, *drawn) if name != REFERENCE})
     found = {REFERENCE: Look(NEUTRAL[0], "--neutral", "o")}
     for index, name in enumerate(names):
         hue = index % len(PALETTE)

@@ -13,6 +13,7 @@ from gradgauge.report.blocks import ID_TOKEN, Svg
 from gradgauge.report.figures.style import Look, replacements
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -20,6 +21,7 @@ _COLOURS = {colour.lower(): variable for colour, variable in replacements().item
 _COLOUR = re.compile(r"#[0-9a-f]{6}", re.IGNORECASE)
 _FONT = re.compile(r"font(-family)?:\s*(?:[a-z]+ )*([\d.]+px)?[^;]*;?")
 _LONG_NUMBER = re.compile(r"-?\d+\.\d{2,}")
+_SAID = "said: "
 _GEOMETRY = {"d", "x", "y", "x1", "x2", "y1", "y2", "points", "transform", "width", "height"}
 
 
@@ -35,6 +37,11 @@ def new_axes(
     figure = Figure(figsize=(width_px / 72, height_px / 72), dpi=72, layout="constrained")
     grid = figure.subplots(len(ratios), 1, sharex=share_x, squeeze=False, height_ratios=ratios)
     return figure, list(grid[:, 0])
+
+
+def say(artist: Artist, text: str) -> None:
+    """Have the text shown where a pointer rests on what is drawn; nothing may stand there alone."""
+    artist.set_gid(f"{_SAID}{text}")
 
 
 def to_svg(figure: Figure, alt: str) -> Svg:
@@ -64,6 +71,19 @@ def swatch(look: Look, *, dashed: bool) -> Svg:
     )
 
 
+def patch_swatch(colour: str, hatch: str = "") -> Svg:
+    """Return a legend's sample of a filled patch, or of one that is hatched: `/` as matplotlib means it, or `x`."""
+    variable = replacements()[colour]
+    slants = {"/": "M5 11L15 1M11 11L21 1", "x": "M5 11L15 1M11 11L21 1M5 1L15 11M11 1L21 11"}
+    lines = f'<path d="{slants[hatch]}" stroke="{variable}" stroke-width="1.3"/>' if hatch else ""
+    fill = "var(--paper)" if hatch else variable
+    return Svg(
+        '<svg aria-hidden="true" class="swatch" viewBox="0 0 24 12" width="24">'
+        f'<path d="M1 1H23V11H1z" fill="{fill}" stroke="{variable}" stroke-width="1.2"/>{lines}</svg>',
+        24,
+    )
+
+
 def behind_swatch() -> Svg:
     """Return a legend's sample of the broad pale line that stands behind a curve."""
     line = '<path d="M0 6H24" stroke="var(--behind)" stroke-width="6"/>'
@@ -81,7 +101,9 @@ def _markup(element: ET.Element) -> str:
     if tag in ("metadata", "style"):
         return ""
     attributes = "".join(_attribute(tag, name.rpartition("}")[2], value) for name, value in element.attrib.items())
-    inside = escape(element.text.strip() if element.text else "") + "".join(_markup(child) for child in element)
+    said = element.attrib.get("id", "").partition(_SAID)
+    inside = f"<title>{escape(said[2])}</title>" if said[1] and not said[0] else ""
+    inside += escape(element.text.strip() if element.text else "") + "".join(_markup(child) for child in element)
     return f"<{tag}{attributes}>{inside}</{tag}>"
 
 

@@ -59,5 +59,6 @@ def _row(record: Record) -> tuple[Cell, ...]:
 
 
 def _declared_without_record(run: RunData) -> list[str]:
-    recorded = {record.metric for record in run.records}
-    return sorted(name for name in run.description.metrics if name not in recorded and name != "availability")
+    """Return what nobody shows and nobody recorded; a section knows itself what it lacks, such as kernels on a CPU."""
+    known = {record.metric for record in run.records} | {metric for _, metric in shown_metrics()} | {"availability"}
+    return sorted(name for name in run.description.metrics if name not in known)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gradgauge.report.advice import by_both_clocks
+from gradgauge.report.agreement import standings
 from gradgauge.report.blocks import Block, Bullets, Callout, Cell, Code, Column, Paragraph, Strong, Table, Text
 from gradgauge.report.data import RunData
 from gradgauge.report.formatting import listed, plural
@@ -13,6 +14,7 @@ from gradgauge.report.summary import (
     disagreeing_as_expected,
     drifting,
     failing,
+    instead_of_times,
     misbehaving_as_expected,
     not_run,
     unadvised,
@@ -40,7 +42,7 @@ def render(run: RunData) -> list[Block]:
         blocks.append(Callout("warn", "The machine did not hold still", (_DRIFT_MEANS,), _items(moved)))
     if wrong:
         blocks.append(Callout("bad", "Something is wrong", items=_items(wrong)))
-    blocks += _advice(recommendations(run), unadvised(run))
+    blocks += _advice(recommendations(run), unadvised(run), instead_of_times(run))
     expected = disagreeing_as_expected(run)
     if expected:
         title = "Known to disagree with the definition, and never recommended"
@@ -50,7 +52,7 @@ def render(run: RunData) -> list[Block]:
         blocks.append(Callout("warn", "Known to be wrong in some uses", items=_items(misbehaving)))
     unjudged = unchecked(run)
     if unjudged:
-        text = (f"No check of gradients judged {listed(unjudged)} in this run.",)
+        text = (f"No check of gradients judged {_some(unjudged, run)} in this run.",)
         blocks.append(Callout("warn", "Agreement unknown", text=text))
     skipped: list[Text] = list(_items(not_run(run)))
     if run.description.left_out:
@@ -63,14 +65,19 @@ def render(run: RunData) -> list[Block]:
     return blocks
 
 
+def _some(unjudged: list[str], run: RunData) -> str:
+    everything = set(unjudged) >= {f"{function}: {technique}" for function, technique in standings(run) if function}
+    return "any technique" if everything and len(unjudged) > 1 else listed(unjudged)
+
+
 def _items(remarks: list[Remark]) -> tuple[Text, ...]:
     return tuple((Code(remark.subject), f" — {remark.text}") for remark in remarks)
 
 
-def _advice(found: list[Recommendation], silent: list[str]) -> list[Block]:
+def _advice(found: list[Recommendation], silent: list[str], instead: str) -> list[Block]:
     unsaid: list[Block] = [Bullets(tuple((sentence,) for sentence in silent))] if silent else []
     if not found:
-        return unsaid or [Paragraph(("No times were recorded, so nothing is said about speed.",))]
+        return unsaid or [Paragraph((instead or "No times were recorded, so nothing is said about speed.",))]
     both_clocks = any(advice.place.basis for advice in found)
     reading = (
         "A technique is called fastest only where the 95 % interval of its speedup lies 5 % or more above those of "

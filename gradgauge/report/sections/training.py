@@ -10,10 +10,8 @@ from gradgauge.cases import REFERENCE
 from gradgauge.report.blocks import (
     Block,
     Bullets,
-    Code,
     Figure,
     Heading,
-    Inline,
     LegendEntry,
     Panel,
     Paragraph,
@@ -40,6 +38,7 @@ from gradgauge.report.tables.training import (
     points,
     scenes_of,
 )
+from gradgauge.report.techniques import coded
 
 TITLE = "Training"
 ORDER = 68
@@ -90,14 +89,8 @@ def _findings(scene: Scene, trained: list[Trained]) -> Block:
     for each in trained:
         if each is not reference:
             said.setdefault(_finding(scene, each, reference), []).append(each.name)
-    items: list[Text] = [(*_names(names), f": {sentence}.") for sentence, names in said.items()]
+    items: list[Text] = [(*coded(names), f": {sentence}.") for sentence, names in said.items()]
     return Bullets(tuple(items)) if items else Paragraph(("There is nothing to compare the reference with.",))
-
-
-def _names(names: list[str]) -> Iterator[Inline]:
-    for index, name in enumerate(names):
-        yield from ((", " if index < len(names) - 1 else " and ",) if index else ())
-        yield Code(name)
 
 
 def _finding(scene: Scene, trained: Trained, reference: Trained | None) -> str:

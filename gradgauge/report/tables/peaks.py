@@ -15,7 +15,20 @@ from gradgauge.report.tables.cells import (
 )
 
 PEAKS = ("peak_bandwidth", "peak_flops")
-OVERHEAD = "overhead"
+OVERHEAD, FUNCTION_OVERHEAD = "overhead", "function_overhead"
+OVERHEADS = (OVERHEAD, FUNCTION_OVERHEAD)
+_OVERHEADS = {OVERHEAD: "the harness", FUNCTION_OVERHEAD: "a custom Function"}
+_COSTS = {
+    OVERHEAD: (
+        "What a call costs that does nothing and differentiates nothing, averaged over the many calls of a round: the "
+        "loop, the cotangents and the clearing of gradients, which are part of every time by the wall clock. It is not "
+        "subtracted."
+    ),
+    FUNCTION_OVERHEAD: (
+        "A custom Function: what a torch.autograd.Function costs a call above PyTorch's own operator, on one element; "
+        "what it saves must first win that back."
+    ),
+}
 _WORK = {
     "copy": "copy_ into a given tensor",
     "clone": "a copy into a new tensor",
@@ -54,23 +67,32 @@ def peak_tables(run: RunData) -> list[Table]:
 
 
 def overhead_tables(run: RunData) -> list[Table]:
-    """Return the harness's own cost a call by device and pass; nothing where it was not measured."""
-    records = run.measured("machine", OVERHEAD)
+    """Return what a call costs besides its work, by device and pass; nothing where it was not measured.
+
+    That is the harness's own cost and, in newer runs, what a custom autograd.Function costs above a native operator.
+    """
+    records = [record for metric in OVERHEADS for record in run.measured("machine", metric)]
     passes = ordered_passes([record.case.pass_ for record in records])
-    found: dict[tuple[str, str], dict[str, Record]] = {}
+    found: dict[tuple[str, str, str], dict[str, Record]] = {}
     for record in records:
-        found.setdefault((record.case.device, label_text(record)), {})[record.case.pass_] = record
+        key = record.metric, record.case.device, label_text(record)
+        found.setdefault(key, {})[record.case.pass_] = record
+    has_function = any(metric == FUNCTION_OVERHEAD for metric, *_ in found)
     rows = tuple(
-        (Cell((device or "—",), note=labels), *(_cell(cells[pass_]) if pass_ in cells else EMPTY for pass_ in passes))
-        for (device, labels), cells in found.items()
+        (
+            *((Cell((_OVERHEADS[metric],)),) if has_function else ()),
+            Cell((device or "—",), note=labels),
+            *(_cell(cells[pass_]) if pass_ in cells else EMPTY for pass_ in passes),
+        )
+        for (metric, device, labels), cells in found.items()
     )
-    columns = (Column("Device"), *(Column(pass_title(pass_) or "call", numeric=True) for pass_ in passes))
-    caption = (
-        "What a call costs that does nothing and differentiates nothing, averaged over the many calls of a round: the "
-        "loop, the cotangents and the clearing of gradients, which are part of every time by the wall clock. It is not "
-        "subtracted."
+    columns = (
+        *((Column("What"),) if has_function else ()),
+        Column("Device"),
+        *(Column(pass_title(pass_) or "call", numeric=True) for pass_ in passes),
     )
-    return [Table(columns, rows, caption)] if rows else []
+    caption = " ".join(said for metric, said in _COSTS.items() if any(key[0] == metric for key in found))
+    return [Table(columns, rows, caption, heads=2 if has_function else 1)] if rows else []
 
 
 def _cell(record: Record) -> Cell:
