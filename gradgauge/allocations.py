@@ -12,8 +12,6 @@ import torch
 from gradgauge.devices import synchronize
 from gradgauge.profiling import profiled
 
-MEMORY_EVENT = "[memory]"
-
 
 @dataclass(frozen=True)
 class Allocations:
@@ -21,7 +19,8 @@ class Allocations:
 
     peak_bytes: how far what is allocated rises above where it stood before. count: how often memory is asked for.
     total_bytes: how much, all requests together. kept_bytes: what is left of it at the end, the result included.
-    An accelerator's allocator hands out whole blocks, and these are what counts there.
+    Earlier memory that it frees does not count on a CPU, and lowers what an accelerator tells. An accelerator's
+    allocator hands out whole blocks, and these are what counts there.
     """
 
     peak_bytes: int
@@ -40,13 +39,17 @@ def allocations(action: Callable[[], Any], device: str) -> Allocations:
 def _on_cpu(action: Callable[[], Any]) -> Allocations:
     with profiled(device="cpu", memory=True) as profile:
         kept = action()
-    events = [event for event in profile.events() if event.name() == MEMORY_EVENT]
+    changes = profile.memory()
     del kept
+    alive: dict[int, int] = {}  # address → bytes
     live = peak = 0
-    for event in sorted(events, key=lambda event: event.start_ns()):
-        live += event.nbytes()
+    for address, size in changes:
+        # What was there before is not counted: of that the profiler knows a size only by chance, and a stale one.
+        live += size if size > 0 else -alive.pop(address, 0)
+        if size > 0:
+            alive[address] = size
         peak = max(peak, live)
-    asked = [event.nbytes() for event in events if event.nbytes() > 0]
+    asked = [size for _, size in changes if size > 0]
     return Allocations(peak, len(asked), sum(asked), live)
 
 

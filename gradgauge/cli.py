@@ -95,7 +95,7 @@ def bench(  # noqa: PLR0913, PLR0917  (typer reads the options off the signature
 ) -> int:
     """Measure, write the report, print where it is."""
     selection = _selection(suite, function, implementation, mode, pass_, device, dtype, shape, layout)
-    if selection.suites == (PROFILE,):
+    if PROFILE in selection.suites:
         raise Usage(f"--suite {PROFILE} runs by itself: gradgauge profile")
     folders = tuple(implementations or ())
     check_choices(preset, selection, folders, only_mine=only_mine)

@@ -45,7 +45,8 @@ def counts_of(events: list[Any]) -> Counts:
 
     Before and behind it the profiler itself waits for the device.
     """
-    region = next(event for event in events if event.name() == REGION)
+    # On an accelerator the region has a second event, which begins with its first kernel.
+    region = min((event for event in events if event.name() == REGION), key=lambda event: event.start_ns())
     ends_ns = region.start_ns() + region.duration_ns()
     names = Counter(event.name() for event in events if region.start_ns() <= event.start_ns() <= ends_ns)
     return Counts(

@@ -74,11 +74,12 @@ def ledger_of(call: Call, inputs: tuple[Tensor, ...], owner: Any = None) -> Ledg
     owner: whose Python is searched, where the call wraps it (compiled code does).
     """
     owner = owner or call
-    owned = {_storage_of(tensor) for tensor in (*inputs, *tensors_in(owner))}
+    before = [*inputs, *tensors_in(owner)]  # held, or what comes after one that died may get its address
+    owned = {_storage_of(tensor) for tensor in before}
     packed: list[weakref.ref[_Packed]] = []
 
     def pack(tensor: Tensor) -> _Packed:
-        kept = _Packed(tensor)
+        kept = _Packed(tensor.detach())  # with its graph, an output would keep the very node that keeps it
         packed.append(weakref.ref(kept))
         return kept
 
@@ -87,7 +88,10 @@ def ledger_of(call: Call, inputs: tuple[Tensor, ...], owner: Any = None) -> Ledg
         keepers = dict(_keepers(outputs))
     returned = {_storage_of(tensor) for tensor in outputs}
     saved = [kept.tensor for reference in packed if (kept := reference())]
-    stashed = [tensor for tensor in _stashed(outputs, owner) if _storage_of(tensor) not in owned | returned]
+    on_ctx = [tensor for node in graph_nodes(outputs) for tensor in tensors_in(getattr(node, "__dict__", {}))]
+    given = {_storage_of(tensor) for tensor in inputs} | returned
+    stashed = [tensor for tensor in on_ctx if _storage_of(tensor) in given]
+    stashed += [tensor for tensor in _stashed(outputs, owner) if _storage_of(tensor) not in owned | returned]
 
     def entry(storage: Storage, tensor: Tensor) -> Entry:
         role = INPUT if storage in owned else OUTPUT if storage in returned else INTERMEDIATE

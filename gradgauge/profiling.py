@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from torch._C._profiler import _EventType
 from torch.profiler import ProfilerActivity, profile, record_function, schedule, tensorboard_trace_handler
 
 from gradgauge.cases import Case
@@ -29,10 +30,27 @@ class Profiled:
     profiler: profile
 
     def events(self) -> list[Any]:
-        """Return the profiler's raw events: `name()`, `start_ns()`, `nbytes()`, `device_type()`."""
+        """Return the profiler's raw events: `name()`, `start_ns()`, `duration_ns()`, `device_type()`."""
+        return list(self._results.events())
+
+    def memory(self) -> list[tuple[int, int]]:
+        """Return each change of memory in turn: its address, and its bytes, negative where it is freed."""
+        events = _flat(self._results.experimental_event_tree())
+        changes = [event for event in events if event.tag == _EventType.Allocation]
+        changes.sort(key=lambda event: event.start_time_ns)
+        return [(event.typed[1].ptr, event.typed[1].alloc_size) for event in changes]
+
+    @property
+    def _results(self) -> Any:
         kineto = self.profiler.profiler.kineto_results if self.profiler.profiler else None
         assert kineto is not None, "the profiler gave no results"
-        return list(kineto.events())
+        return kineto
+
+
+def _flat(tree: list[Any]) -> Iterator[Any]:
+    for event in tree:
+        yield event
+        yield from _flat(event.children)
 
 
 @contextmanager
@@ -43,9 +61,10 @@ def profiled(device: str, *, memory: bool = False) -> Iterator[Profiled]:
 
 
 def activities(device: str) -> list[ProfilerActivity]:
-    """Return what the profiler must follow to see work on the device."""
+    """Return what the profiler must follow to see work on the device; of some, such as `mps`, it knows nothing."""
     kind = device.partition(":")[0].upper()
-    return [ProfilerActivity.CPU, *([getattr(ProfilerActivity, kind)] if kind != "CPU" else [])]
+    known = ProfilerActivity.__members__
+    return [ProfilerActivity.CPU, *([known[kind]] if kind in known and kind != "CPU" else [])]
 
 
 @contextmanager

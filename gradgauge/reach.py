@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import types
+from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -38,7 +39,7 @@ def tensors_in(value: Any) -> Iterator[Tensor]:
 def _parts(value: Any) -> Iterator[Any]:
     if isinstance(value, Mapping):
         yield from value.values()
-    elif isinstance(value, (list, tuple, set, frozenset)):
+    elif isinstance(value, (list, tuple, set, frozenset, deque)):
         yield from value
     elif isinstance(value, functools.partial):
         yield from (value.func, value.args, value.keywords)
@@ -54,7 +55,13 @@ def _parts(value: Any) -> Iterator[Any]:
         yield from () if _is_foreign(value) else vars(value).values()
     elif not isinstance(value, types.ModuleType) and not _is_foreign(type(value)):
         yield getattr(value, "__dict__", {})
-        yield from (getattr(value, name) for name in getattr(value, "__slots__", ()) if hasattr(value, name))
+        yield from _in_slots(value)
+
+
+def _in_slots(value: Any) -> Iterator[Any]:
+    for slots in (vars(each).get("__slots__", ()) for each in type(value).__mro__):
+        names = (slots,) if isinstance(slots, str) else slots
+        yield from (getattr(value, name) for name in names if hasattr(value, name))
 
 
 def _parts_of_code(function: types.FunctionType) -> Iterator[Any]:

@@ -14,10 +14,13 @@ from gradgauge.runs import RunFolder
 MOST_EVENTS = 100_000
 
 
+def can_snapshot(device: str) -> bool:
+    """Whether the device's allocator keeps a history."""
+    return device.startswith("cuda")
+
+
 def write_snapshot(action: Callable[[], Any], case: Case, folder: RunFolder) -> None:
-    """Run the action and leave the history of what it allocates on a CUDA device; do nothing on another device."""
-    if not case.device.startswith("cuda"):
-        return
+    """Run the action, and leave the history of what it allocates on its CUDA device in the run folder."""
     synchronize(case.device)
     memory: Any = torch.cuda.memory
     memory._record_memory_history(max_entries=MOST_EVENTS)  # noqa: SLF001  (the documented name)

@@ -8,11 +8,12 @@ from __future__ import annotations
 import gzip
 import json
 import re
+import zlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import median
+from statistics import fmean, median
 from typing import Any
 
 HOST, DEVICE = "host", "device"
@@ -85,10 +86,9 @@ class Trace:
         """Read a trace file, compressed or not; raise ValueError naming it where it is none or holds no step."""
         try:
             raw = gzip.decompress(file.read_bytes()) if file.suffix == ".gz" else file.read_bytes()
-            events = json.loads(raw)["traceEvents"]
-        except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
+            trace = cls.of(json.loads(raw)["traceEvents"])
+        except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"{file}: not a profiler's trace: {error}") from error
-        trace = cls.of(events)
         if not trace.steps:
             raise ValueError(f"{file}: no step of the profiler in it")
         return trace
@@ -112,8 +112,8 @@ class Trace:
 
     @property
     def step_s(self) -> float:
-        """Return the median duration of a step."""
-        return median(step.duration_s for step in self.steps)
+        """Return the mean duration of a step: of it, and not of the typical one, what is taken are shares."""
+        return fmean(step.duration_s for step in self.steps)
 
     def within(self, step: Span) -> list[Span]:
         """Return the spans that begin within a step."""
@@ -161,11 +161,16 @@ def stacks(trace: Trace) -> list[tuple[tuple[str, ...], float]]:
     Outermost first: the region (`forward` or `backward`), Python's functions, operators; the longest first.
     """
     found: dict[tuple[str, ...], float] = defaultdict(float)
-    for span in (span for step in trace.steps for span in trace.within(step)):
-        if span.on_device or not _region_of(span):
-            continue
-        own_s = span.duration_s - sum(inner.duration_s for inner in span.children)
-        found[_stack_of(span)] += max(0.0, own_s) / len(trace.steps)
+    for step in trace.steps:
+        spans = [span for span in trace.within(step) if not span.on_device]
+        halves = [span for span in spans if _is_half(span)]
+        for span in spans:
+            # By time, as on an accelerator autograd runs the backward in a thread of its own, which no region encloses.
+            half = next((half for half in halves if half.start_s <= span.start_s < half.end_s), None)
+            if half is None or half is span:
+                continue
+            own_s = span.duration_s - sum(inner.duration_s for inner in span.children)
+            found[half.name.rpartition(" ")[2], *_names_down_to(span)] += max(0.0, own_s) / len(trace.steps)
     return sorted(found.items(), key=lambda pair: (-pair[1], pair[0]))
 
 
@@ -245,22 +250,16 @@ def _covered_s(spans: list[Span]) -> float:
     return covered
 
 
-def _region_of(span: Span) -> Span | None:
-    while span.parent is not None:
-        span = span.parent
-        if _is_half(span):
-            return span
-    return None
-
-
 def _is_half(span: Span) -> bool:
     return span.kind == REGION and span.name.endswith((" forward", " backward"))
 
 
-def _stack_of(span: Span) -> tuple[str, ...]:
-    names = [span.name]
-    while span.parent is not None and names[-1] not in ("forward", "backward"):
-        span = span.parent
-        if not _OWN.search(span.name):
-            names.append(span.name.rpartition(" ")[2] if _is_half(span) else span.name)
-    return tuple(reversed(names))
+def _names_down_to(span: Span) -> list[str]:
+    """Return the names of what encloses the span, outermost first, and its own, within its half of the step."""
+    names = []
+    enclosing: Span | None = span
+    while enclosing is not None and not _is_half(enclosing):
+        if not _OWN.search(enclosing.name):
+            names.append(enclosing.name)
+        enclosing = enclosing.parent
+    return names[::-1]

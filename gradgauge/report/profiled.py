@@ -40,7 +40,7 @@ class Profiled:
 
     @property
     def step_s(self) -> float | None:
-        """Return the median of the steps; where the run does not have it, the one that is drawn."""
+        """Return the mean of the steps; where the run does not have it, the one that is drawn."""
         if self.step is not None and self.step.value is not None:
             return float(self.step.value)
         return self.profile.step_s if self.profile else None
