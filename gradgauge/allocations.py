@@ -18,7 +18,8 @@ class Allocations:
     """What one run of something allocates on a device.
 
     peak_bytes: how far what is allocated rises above where it stood before. count: how often memory is asked for.
-    total_bytes: how much, all requests together. kept_bytes: what is left of it at the end, the result included.
+    total_bytes: how much, all requests together. kept: the bytes of each request that is left of it at the end, the
+    result included; on an accelerator their sum alone.
     Earlier memory that it frees does not count on a CPU, and lowers what an accelerator tells. An accelerator's
     allocator hands out whole blocks, and these are what counts there.
     """
@@ -26,7 +27,7 @@ class Allocations:
     peak_bytes: int
     count: int
     total_bytes: int
-    kept_bytes: int
+    kept: tuple[int, ...]
 
 
 def allocations(action: Callable[[], Any], device: str) -> Allocations:
@@ -50,7 +51,7 @@ def _on_cpu(action: Callable[[], Any]) -> Allocations:
             alive[address] = size
         peak = max(peak, live)
     asked = [size for _, size in changes if size > 0]
-    return Allocations(peak, len(asked), sum(asked), live)
+    return Allocations(peak, len(asked), sum(asked), tuple(sorted(alive.values())))
 
 
 def _on_accelerator(action: Callable[[], Any], device: str) -> Allocations:
@@ -70,5 +71,5 @@ def _on_accelerator(action: Callable[[], Any], device: str) -> Allocations:
         peak_bytes=grown("allocated_bytes.all.peak", since="allocated_bytes.all.current"),
         count=grown(f"{requests}.all.allocated"),
         total_bytes=grown("allocated_bytes.all.allocated"),
-        kept_bytes=grown("allocated_bytes.all.current"),
+        kept=(grown("allocated_bytes.all.current"),),
     )

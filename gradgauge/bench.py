@@ -114,6 +114,7 @@ def _job(request: Request, folder: RunFolder) -> Job:
         threads=request.threads,
         timing=request.timing,
         limit_s=request.limit_s,
+        timeout_s=request.timeout_s,
     )
 
 

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,6 +26,8 @@ from gradgauge.records import Verdict
 from gradgauge.session import Session
 
 POLL_S = 1.0
+MOST_EARLY_DEATHS = 2
+"""So often in a row a child may end before its first answer; then it is no fault of the cases."""
 
 
 @dataclass(frozen=True)
@@ -35,16 +38,35 @@ class Child:
     """
 
     module: str
+    silence_s: float
     prefix: tuple[str, ...] = ()
     environment: Mapping[str, str] | None = None
-    silence_s: float = 600.0
 
 
 def ask(child: Child, job: Job, cases: Sequence[Case], beat: Callable[[Case], None]) -> dict[Case, Any | Failure]:
     """Return what the child answers for each case, or why it has no answer.
 
+    A case that ends its child, or hangs in it, costs itself alone: the rest is asked of another one.
     beat: told again and again which case is in hand, so that nobody takes this process for hung.
     """
+    answers: dict[Case, Any | Failure] = {}
+    deaths = 0
+    while len(answers) < len(cases) and deaths < MOST_EARLY_DEATHS:
+        left = cases[len(answers) :]
+        found, status = _ask_one(child, job, left, beat)
+        answers |= found
+        if len(found) < len(left):
+            died = f"ended the process that measured it, or hung in it (status {status})"
+            answers[left[len(found)]] = Failure(Verdict.CRASHED, died)
+        deaths = 0 if found else deaths + 1
+    lost = Failure(Verdict.CRASHED, "the process that measures ends before it has measured anything")
+    return answers | dict.fromkeys(cases[len(answers) :], lost)
+
+
+def _ask_one(
+    child: Child, job: Job, cases: Sequence[Case], beat: Callable[[Case], None]
+) -> tuple[dict[Case, Any | Failure], int]:
+    """Return the answers of one child, and its status where it did not give them all."""
     answers: dict[Case, Any | Failure] = {}
     with TemporaryDirectory(prefix="gradgauge-job-") as folder:
         job.write(Path(folder) / "job.json")
@@ -56,7 +78,7 @@ def ask(child: Child, job: Job, cases: Sequence[Case], beat: Callable[[Case], No
         )
         assert process.stdin is not None
         assert process.stdout is not None
-        with process.stdin as pipe:
+        with suppress(BrokenPipeError), process.stdin as pipe:  # it may be gone already
             pipe.write(json.dumps([case.to_json() for case in cases]).encode())
         lines: queue.Queue[bytes | None] = queue.Queue()
         reader = threading.Thread(target=_follow, args=(process.stdout, lines), daemon=True)
@@ -72,13 +94,14 @@ def ask(child: Child, job: Job, cases: Sequence[Case], beat: Callable[[Case], No
             if line is None:
                 has_ended = True
                 break
-            answers[case] = _answer(json.loads(line))
-            heard = time.monotonic()
+            heard, told = time.monotonic(), json.loads(line)
+            if told:
+                answers[case] = _answer(told)
         if not has_ended:
             process.kill()
         process.wait()
         reader.join()
-    return answers | _lost(cases[len(answers) :], process.returncode)
+    return answers, process.returncode
 
 
 def _follow(stream: IO[bytes], lines: queue.Queue[bytes | None]) -> None:
@@ -93,23 +116,23 @@ def _answer(told: dict[str, Any]) -> Any | Failure:
     return told["answer"] if "answer" in told else Failure(Verdict(told["verdict"]), told["detail"])
 
 
-def _lost(cases: Sequence[Case], status: int) -> dict[Case, Failure]:
-    """Return why there is no answer: the first of them ended the child."""
-    died = Failure(Verdict.CRASHED, f"ended the process that measured it, or hung in it (status {status})")
-    after = Failure(Verdict.NOT_APPLICABLE, "an earlier case ended the process that measures")
-    return {case: died if index == 0 else after for index, case in enumerate(cases)}
+def answer_all(answer: Callable[[Session, Case, Callable[[], None]], Any | Failure]) -> None:
+    """Be the child: read job and cases, and write what `answer` returns for each.
 
-
-def answer_all(answer: Callable[[Session, Case], Any | Failure]) -> None:
-    """Be the child: read job and cases, and write what `answer` returns for each."""
+    It is given the session, a case, and what it calls now and then, to show that it is alive.
+    """
     die_with_parent()
     session = Session(Job.read(Path(sys.argv[1])))
     torch.set_num_threads(session.job.threads or torch.get_num_threads())
     # What anybody's code prints goes elsewhere than the answers.
     answers, sys.stdout = os.fdopen(os.dup(1), "w", encoding="utf-8"), sys.stderr
     os.dup2(2, 1)
-    for keys in json.load(sys.stdin):
-        found = answer(session, Case.from_json(keys))
-        told = {"verdict": found.verdict, "detail": found.detail} if isinstance(found, Failure) else {"answer": found}
+
+    def tell(told: dict[str, Any]) -> None:
         answers.write(json.dumps(told) + "\n")
         answers.flush()
+
+    for keys in json.load(sys.stdin):
+        found = answer(session, Case.from_json(keys), lambda: tell({}))
+        is_failure = isinstance(found, Failure)
+        tell({"verdict": found.verdict, "detail": found.detail} if is_failure else {"answer": found})

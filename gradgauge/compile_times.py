@@ -28,6 +28,8 @@ from gradgauge.job import Job
 from gradgauge.session import Session
 
 ROUNDS = 3
+STARTING_S = 60.0
+"""What the first compilation of a process may take besides: it imports the compiler."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,8 @@ def compile_times(job: Job, cases: Sequence[Case], beat: Callable[[Case], None])
     """Return the compile times of the cases, or why one has none, from a new process with a new cache."""
     with TemporaryDirectory(prefix="gradgauge-cache-") as cache:
         environment = {"TORCHINDUCTOR_CACHE_DIR": str(Path(cache) / "inductor")}
-        answers = ask(Child("gradgauge.compile_times", environment=environment), job, cases, beat)
+        child = Child("gradgauge.compile_times", STARTING_S + job.timeout_s, environment=environment)
+        answers = ask(child, job, cases, beat)
     return {
         case: answer
         if isinstance(answer, Failure)
@@ -57,14 +60,21 @@ def compile_times(job: Job, cases: Sequence[Case], beat: Callable[[Case], None])
 
 
 def time_compiling(
-    anew: Callable[[], Callable[[], Any]], fresh_cache: Callable[[], AbstractContextManager[Any]]
+    anew: Callable[[], Callable[[], Any]],
+    fresh_cache: Callable[[], AbstractContextManager[Any]],
+    alive: Callable[[], None],
 ) -> tuple[list[float], list[float]]:
-    """Return cold and warm seconds, ROUNDS each. anew: forgets compiled code and returns a call yet to be compiled."""
+    """Return cold and warm seconds, ROUNDS each.
+
+    anew: forgets compiled code and returns a call yet to be compiled. alive: called after each compilation.
+    """
     cold_s, warm_s = [], []
     for _ in range(ROUNDS):
         with fresh_cache():
             cold_s.append(_first_s(anew()))
+            alive()
             warm_s.append(_first_s(anew()))
+            alive()
     return cold_s, warm_s
 
 
@@ -84,7 +94,7 @@ class _Compiler:
     def __init__(self) -> None:
         self.start_s = 0.0
 
-    def times(self, session: Session, case: Case) -> dict[str, Any] | Failure:
+    def times(self, session: Session, case: Case, alive: Callable[[], None]) -> dict[str, Any] | Failure:
         """Return the answer for a case."""
         from torch._inductor.utils import fresh_cache
 
@@ -93,7 +103,7 @@ class _Compiler:
             began = time.perf_counter()
             _compiling(_negate_all, session, case)()()
             self.start_s = time.perf_counter() - began
-        found = attempt("torch.compile", lambda: time_compiling(_compiling(call, session, case), fresh_cache))
+        found = attempt("torch.compile", lambda: time_compiling(_compiling(call, session, case), fresh_cache, alive))
         if isinstance(found, Failure):
             return found
         return {"cold_s": found[0], "warm_s": found[1], "start_s": self.start_s}

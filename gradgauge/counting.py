@@ -8,13 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from torch.profiler import record_function
 from torch.utils.flop_counter import FlopCounterMode
 
-from gradgauge.profiling import profiled
-from gradgauge.traces import is_operator
-
-REGION = "gradgauge: counted"
+from gradgauge.profiling import REGION, profiled
+from gradgauge.traces import OPERATOR, is_operator
 
 _LAUNCH = re.compile(r"(cuda|cu|hip)\w*Launch\w*")
 _WAIT = re.compile(r"(cuda|cu|hip)(Stream|Device|Event|Ctx)Synchronize\w*")
@@ -35,7 +32,7 @@ class Counts:
 
 def count_calls(action: Callable[[], Any], device: str) -> Counts:
     """Return what `action` dispatches, launches and waits for."""
-    with profiled(device) as profile, record_function(REGION):
+    with profiled(device) as profile:
         action()
     return counts_of(profile.events())
 
@@ -48,9 +45,12 @@ def counts_of(events: list[Any]) -> Counts:
     # On an accelerator the region has a second event, which begins with its first kernel.
     region = min((event for event in events if event.name() == REGION), key=lambda event: event.start_ns())
     ends_ns = region.start_ns() + region.duration_ns()
-    names = Counter(event.name() for event in events if region.start_ns() <= event.start_ns() <= ends_ns)
+    within = [event for event in events if region.start_ns() <= event.start_ns() <= ends_ns]
+    names = Counter(event.name() for event in within)
+    # A region that somebody calls `mine::part` is no operator.
+    dispatched = Counter(event.name() for event in within if event.activity_type() == OPERATOR)
     return Counts(
-        Counter({name: n for name, n in names.items() if is_operator(name)}),
+        Counter({name: n for name, n in dispatched.items() if is_operator(name)}),
         Counter({name: n for name, n in names.items() if _LAUNCH.fullmatch(name)}),
         Counter({name: n for name, n in names.items() if _WAIT.fullmatch(name)}),
     )

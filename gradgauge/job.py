@@ -18,6 +18,7 @@ class Job:
     """One measuring session, or what is left of it.
 
     run: the run folder. implementations: folders from outside. timing: how cases are timed.
+    timeout_s: how long one step may take.
     limit_s: seconds of measuring after which no further case is begun, None for no limit; spent_s: of them, by earlier
     workers. done: (suite, slug) already filed. dropped: function/implementation/device → why nothing more of it is
     measured. unloadable: file → how it killed a process. checked, unchecked: techniques that time sufficed for, and
@@ -33,6 +34,7 @@ class Job:
     threads: int | None = None
     timing: Timing = field(default_factory=Timing)
     limit_s: float | None = None
+    timeout_s: float = 120.0
     spent_s: float = 0.0
     done: tuple[tuple[str, str], ...] = ()
     dropped: Mapping[str, str] = field(default_factory=dict)

@@ -13,7 +13,8 @@ from torch import Tensor
 from gradgauge.allocations import allocations
 from gradgauge.calling import Call, outputs_of
 from gradgauge.compilation import graph_nodes
-from gradgauge.reach import tensors_in
+from gradgauge.reach import parts_of, tensors_in
+from gradgauge.repeating import reseed
 
 INPUT, OUTPUT, INTERMEDIATE, ELSEWHERE = "input", "output", "intermediate", "elsewhere"
 ROLES = (INPUT, OUTPUT, INTERMEDIATE, ELSEWHERE)
@@ -69,8 +70,9 @@ def ledger_of(call: Call, inputs: tuple[Tensor, ...], owner: Any = None) -> Ledg
     """Return what one forward of the call keeps for its backward.
 
     Seen are tensors that autograd or `save_for_backward` packs, attributes of `ctx`, and what closures, hooks of the
-    outputs and referenced globals hold that they did not hold before. On a CPU the allocator's balance tells what else
-    is kept. The call should be warm, or what it caches for good counts as kept.
+    outputs and referenced globals hold that they did not hold before, numpy's arrays among them. On a CPU the
+    allocator's balance tells what else is kept: by hooks of intermediate tensors, or by hooks of the call's own that
+    pack what is saved. The call should be warm, or what it caches for good counts as kept.
     owner: whose Python is searched, where the call wraps it (compiled code does).
     """
     owner = owner or call
@@ -83,11 +85,13 @@ def ledger_of(call: Call, inputs: tuple[Tensor, ...], owner: Any = None) -> Ledg
         packed.append(weakref.ref(kept))
         return kept
 
+    reseed()
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda kept: kept.tensor):
         outputs = outputs_of(call(*inputs))
         keepers = dict(_keepers(outputs))
-    returned = {_storage_of(tensor) for tensor in outputs}
-    saved = [kept.tensor for reference in packed if (kept := reference())]
+    results = [part for output in outputs for part in parts_of(output)]
+    returned = {_storage_of(tensor) for tensor in results}
+    saved = [part for reference in packed if (kept := reference()) for part in parts_of(kept.tensor)]
     on_ctx = [tensor for node in graph_nodes(outputs) for tensor in tensors_in(getattr(node, "__dict__", {}))]
     given = {_storage_of(tensor) for tensor in inputs} | returned
     stashed = [tensor for tensor in on_ctx if _storage_of(tensor) in given]
@@ -102,19 +106,30 @@ def ledger_of(call: Call, inputs: tuple[Tensor, ...], owner: Any = None) -> Ledg
     for tensor in (*saved, *stashed):
         first.setdefault(_storage_of(tensor), tensor)
     entries = [entry(storage, tensor) for storage, tensor in first.items()]
-    new = sum(tensor.untyped_storage().nbytes() for tensor in _distinct(outputs) if _storage_of(tensor) not in owned)
-    new += sum(each.bytes for each in entries if each.role == INTERMEDIATE)
+    new = {_storage_of(tensor): tensor for tensor in results} | first
+    known = sum(_large(_bytes_of(tensor)) for storage, tensor in new.items() if storage not in owned)
     device = str(inputs[0].device)
-    del outputs, saved, stashed, first
-    entries += _elsewhere(call, inputs, device, new)
+    del outputs, results, saved, on_ctx, stashed, first, new
+    entries += _elsewhere(call, inputs, device, known)
     return Ledger(tuple(sorted(entries, key=lambda each: (ROLES.index(each.role), -each.bytes, each.keeper))))
 
 
 def _elsewhere(call: Call, inputs: tuple[Tensor, ...], device: str, known: int) -> list[Entry]:
     if device != "cpu":  # its allocator rounds, and so has no exact balance
         return []
-    unseen = allocations(lambda: call(*inputs), device).kept_bytes - known
-    return [Entry(ELSEWHERE, unseen)] if unseen >= LEAST_ELSEWHERE_BYTES else []
+    reseed()
+    unseen = sum(map(_large, allocations(lambda: call(*inputs), device).kept)) - known
+    return [Entry(ELSEWHERE, unseen)] if unseen > 0 else []
+
+
+def _large(size: int) -> int:
+    return size if size >= LEAST_ELSEWHERE_BYTES else 0
+
+
+def _bytes_of(tensor: Tensor) -> int:
+    """Return what PyTorch's allocator gave for the tensor: nothing where its memory is numpy's."""
+    storage = tensor.untyped_storage()
+    return storage.nbytes() if storage.resizable() else 0
 
 
 def _stashed(outputs: tuple[Tensor, ...], owner: Any) -> Iterator[Tensor]:
@@ -149,10 +164,6 @@ def _read(node: Any, attribute: str) -> Any:
         return getattr(node, attribute, None)
     except RuntimeError:  # what was saved has been written into since: the check of behaviour tells that
         return None
-
-
-def _distinct(tensors: tuple[Tensor, ...]) -> list[Tensor]:
-    return list({_storage_of(tensor): tensor for tensor in tensors}.values())
 
 
 def _storage_of(tensor: Tensor) -> Storage:

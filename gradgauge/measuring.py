@@ -15,6 +15,7 @@ from gradgauge.clocks import Clock, clock_for
 from gradgauge.gauge import Gauge
 from gradgauge.inputs import as_leaf, cotangents, generator_for, random_inputs
 from gradgauge.passes import BATCH_BYTES, Inputs, Pass, Subject, pass_of
+from gradgauge.repeating import repeatable
 from gradgauge.rounds import Samples
 from gradgauge.sampling import Block
 from gradgauge.timing import USUAL, TimingProtocol, usual_protocol
@@ -63,12 +64,13 @@ def warm_pass(subject: Subject) -> Pass:
     return pass_
 
 
-def prepared(pass_: Pass) -> Callable[[], None]:
-    """Return one run of the pass for which all is built: graph and cotangents are not what is looked at."""
-    batch = pass_.prepare(1)
+def prepared(pass_: Pass, mode: str) -> Callable[[], None]:
+    """Return one run of the pass, the same in every process, for which all is built but what is looked at."""
+    with repeatable(mode):
+        batch = pass_.prepare(1)
 
     def run() -> None:
-        with pass_.mode():
+        with repeatable(mode), pass_.mode():
             pass_.run(batch)
 
     return run

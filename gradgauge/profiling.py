@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from torch._C._profiler import _EventType
+from torch._C._profiler import _EventType, _ExperimentalConfig
 from torch.profiler import ProfilerActivity, profile, record_function, schedule, tensorboard_trace_handler
 
+from gradgauge.attempts import Unsupported
 from gradgauge.cases import Case
 from gradgauge.devices import synchronize
 
@@ -20,7 +21,11 @@ T = TypeVar("T")
 WARM_UP_STEPS, STEPS = 2, 3
 """Steps that the profiler runs through before it records, and steps that it records."""
 WORKER = "gradgauge"
+WORK = ("cpu_op", "user_annotation")
+"""The kinds of events on the host that are no calls of the device's driver."""
 FORWARD, BACKWARD = "forward", "backward"
+REGION = "gradgauge: looked at"
+"""What the events of a profiled block lie within; before and behind it the profiler itself waits for the device."""
 
 
 @dataclass
@@ -30,11 +35,23 @@ class Profiled:
     profiler: profile
 
     def events(self) -> list[Any]:
-        """Return the profiler's raw events: `name()`, `start_ns()`, `duration_ns()`, `device_type()`."""
-        return list(self._results.events())
+        """Return the profiler's raw events; raise Unsupported where the block ended the profiler.
+
+        Each has `name()`, `activity_type()`, `start_ns()`, `duration_ns()`, `start_thread_id()`.
+        """
+        events = list(self._results.events())
+        if not any(event.name() == REGION for event in events):
+            raise Unsupported("uses the profiler itself, which ends the one that looks at it")
+        return events
 
     def memory(self) -> list[tuple[int, int]]:
-        """Return each change of memory in turn: its address, and its bytes, negative where it is freed."""
+        """Return each change of memory in turn: its address, and its bytes, negative where it is freed.
+
+        Raises Unsupported where operators run in another thread, whose memory the profiler does not see.
+        """
+        working = {event.start_thread_id() for event in self.events() if event.activity_type() in WORK}
+        if len(working) > 1:
+            raise Unsupported("runs operators in a thread of its own, whose memory the profiler does not see")
         events = _flat(self._results.experimental_event_tree())
         changes = [event for event in events if event.tag == _EventType.Allocation]
         changes.sort(key=lambda event: event.start_time_ns)
@@ -55,9 +72,15 @@ def _flat(tree: list[Any]) -> Iterator[Any]:
 
 @contextmanager
 def profiled(device: str, *, memory: bool = False) -> Iterator[Profiled]:
-    """Profile the block on the CPU, and on the device where it is another."""
-    with quiet_stderr(), profile(activities=activities(device), profile_memory=memory) as profiler:
-        yield Profiled(profiler)
+    """Profile the block on the CPU, in all threads, and on the device where it is another."""
+    everywhere = _ExperimentalConfig(profile_all_threads=True)
+    with (
+        quiet_stderr(),
+        profile(activities=activities(device), profile_memory=memory, experimental_config=everywhere) as profiler,
+    ):
+        found = Profiled(profiler)
+        with record_function(REGION):
+            yield found
 
 
 def activities(device: str) -> list[ProfilerActivity]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import functools
 import types
+import warnings
 from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensor
@@ -20,7 +22,8 @@ def tensors_in(value: Any) -> Iterator[Tensor]:
     """Yield the tensors that a value reaches, each object once.
 
     Followed are dicts, lists, tuples and sets; attributes of a user's objects and classes; of a user's functions the
-    closure, the defaults, what `functools.partial` holds, and the globals that their code names.
+    closure, the defaults, what `functools.partial` holds, and the globals that their code names. Arrays of numpy and
+    bytes are given as tensors on the same memory, sparse tensors as those that they are made of.
     """
     waiting: list[Any] = [value]
     seen: dict[int, Any] = {}  # by identity; the objects are held, or another might get the identity of one that died
@@ -30,10 +33,38 @@ def tensors_in(value: Any) -> Iterator[Tensor]:
             continue
         seen[id(found)] = found
         if isinstance(found, Tensor):
-            if not isinstance(found, FakeTensor) and found.device.type != "meta":
-                yield found
+            yield from parts_of(found)
+        elif isinstance(found, (np.ndarray, bytes, bytearray)):
+            yield from _on_memory_of(found)
         else:
             waiting += reversed(list(_parts(found)))
+
+
+def parts_of(tensor: Tensor) -> Iterator[Tensor]:
+    """Yield the tensors with a storage that a tensor is made of: itself, unless it is sparse or has no storage."""
+    if isinstance(tensor, FakeTensor) or tensor.device.type == "meta":
+        return
+    if tensor.layout == torch.strided:
+        yield tensor
+    elif tensor.layout == torch.sparse_coo:
+        yield from (tensor._indices(), tensor._values())  # noqa: SLF001  (the public ones want it coalesced)
+    elif tensor.layout in (torch.sparse_csr, torch.sparse_bsr):
+        yield from (tensor.crow_indices(), tensor.col_indices(), tensor.values())
+    elif tensor.layout in (torch.sparse_csc, torch.sparse_bsc):
+        yield from (tensor.ccol_indices(), tensor.row_indices(), tensor.values())
+
+
+def _on_memory_of(held: Any) -> Iterator[Tensor]:
+    array = held if isinstance(held, np.ndarray) else np.frombuffer(held, np.uint8)
+    whole = array.base if isinstance(array.base, np.ndarray) else array
+    if not whole.nbytes:
+        return
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that nobody may write into it
+        try:
+            yield torch.from_numpy(whole)
+        except (TypeError, ValueError):  # no numbers, or strides that no tensor has
+            yield torch.from_numpy(np.frombuffer(whole.tobytes(), np.uint8))
 
 
 def _parts(value: Any) -> Iterator[Any]:

@@ -221,7 +221,7 @@ def _works(span: Span) -> bool:
 
 
 def _computes(span: Span) -> bool:
-    return is_operator(span.name) or span.name == "generated kernel"
+    return _works(span) and (is_operator(span.name) or span.name == "generated kernel")
 
 
 def is_operator(name: str) -> bool:

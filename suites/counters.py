@@ -9,7 +9,7 @@ from functools import partial
 from gradgauge.attempts import Failure, attempt
 from gradgauge.cases import PASSES, Case, format_shapes, parse_shapes
 from gradgauge.catalog import FunctionEntry
-from gradgauge.compilation import NO_GRAPH
+from gradgauge.compilation import NO_GRAPH, forget_compiled
 from gradgauge.compiling import Made, shapes_compiled_anew, watch_compiling
 from gradgauge.counting import count_calls, count_flops
 from gradgauge.gauge import Gauge
@@ -110,7 +110,12 @@ def test_counters(gauge: Gauge) -> None:
 
 def _file_calls(gauge: Gauge, pass_: Pass) -> None:
     device = gauge.case.device
-    counts = count_calls(prepared(pass_), device)
+    counts = attempt("counting its operators", lambda: count_calls(prepared(pass_, gauge.case.mode), device))
+    if isinstance(counts, Failure):
+        # Where the pass runs by itself, it is our looking that it does not bear: no fault of its own.
+        plain = attempt(gauge.case.pass_, pass_.call)
+        gauge.record(OPERATORS, None, counts.verdict if isinstance(plain, Failure) else "unsupported", counts.detail)
+        return
     gauge.record(OPERATORS, counts.operators.total(), "measured", _most(counts.operators))
     if device != "cpu":
         gauge.record(KERNELS, counts.kernels.total(), "measured", _most(counts.kernels))
@@ -124,7 +129,8 @@ def _most(counted: Counter[str]) -> str:
 
 
 def _file_flops(gauge: Gauge, pass_: Pass) -> None:
-    flops = attempt("counting its FLOPs", lambda: count_flops(prepared(pass_)))
+    flops = attempt("counting its FLOPs", lambda: count_flops(prepared(pass_, gauge.case.mode)))
+    forget_compiled()  # what the call compiles by itself stays eager for good once it ran while operators were watched
     if isinstance(flops, Failure):  # it runs where it is not looked into, so that is no fault
         gauge.record(FLOPS, None, "unsupported", flops.detail)
     elif flops:
