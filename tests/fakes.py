@@ -151,6 +151,12 @@ def write_function(root: Path, name: str = "twice", **techniques: str) -> Path:
     return root
 
 
+def technique_py(body: str) -> str:
+    """Return the text of a technique's file; the body defines `call`, and has torch at hand."""
+    head = '"""A technique."""\nimport torch\nfrom gradgauge.model import Implementation\n\n'
+    return f"{head}{body}\nIMPLEMENTATION = Implementation(call)\n"
+
+
 def a_job(folder: RunFolder, selection: Mapping[str, Sequence[str]] | None = None, **fields: Any) -> Job:
     """Return a job of the quick preset without a deadline."""
     chosen = Selection.from_json(selection or {})

@@ -9,13 +9,15 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from gradgauge import __version__, cli
+from gradgauge import __version__, cli, viewer
 from gradgauge.bench import Interrupted, Outcome, Request
 from gradgauge.cli import main
-from gradgauge.grid import PRESETS
+from gradgauge.grid import PRESETS, Selection
 from gradgauge.records import Record
 from gradgauge.runs import RunFolder
 from gradgauge.supervisor import Refused, WorkerLost
+from gradgauge.timing import Timing
+from gradgauge.viewer import ViewerFailed
 from tests.fakes import REFERENCE_PY, python, spying, write_function
 from tests.report import synthetic, synthetic_behavior
 
@@ -79,7 +81,9 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[Request]:
         (["--mode", "jit"], ["--mode 'jit'", "eager, compiled"]),
         (["--pass", "sideways"], ["--pass 'sideways'", "inference, forward, backward, forward_backward"]),
         (["--layout", "diagonal"], ["--layout 'diagonal'", "contiguous, transposed, strided, expanded, channels-last"]),
-        (["--suite", "beauty"], ["--suite 'beauty'", "gradients, machine, memory, speed"]),
+        (["--suite", "beauty"], ["--suite 'beauty'", "counters, gradients, instructions, machine, memory, speed"]),
+        (["--suite", "profile"], ["--suite profile runs by itself", "gradgauge profile"]),
+        (["--suite", "memory", "--suite", "profile"], ["--suite profile runs by itself", "gradgauge profile"]),
         (["--timeout", "0"], ["--timeout 0", "above 0 seconds"]),
         (["--timeout", "-3"], ["--timeout -3"]),
         (["--timeout", "nan"], ["--timeout nan"]),
@@ -195,6 +199,122 @@ def test_the_limit_is_the_presets_unless_it_is_given(
 ) -> None:
     assert run("bench", *arguments)[0] == 0
     assert asked[0].limit_s == limit_s
+
+
+# --- profiles -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def showing(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """Have what shows traces at hand, and note which it is asked to show."""
+    shown: list[Path] = []
+    monkeypatch.setattr(viewer, "available_reason", lambda: "")
+
+    def serve(traces: Path, say: Callable[[str], None]) -> None:
+        shown.append(traces)
+        say("http://127.0.0.1:1/#[bold] shows the traces until Ctrl-C")
+
+    monkeypatch.setattr(viewer, "serve", serve)
+    return shown
+
+
+def test_the_options_of_profile_become_a_request_for_that_suite_alone(
+    run: Run, asked: list[Request], tmp_path: Path
+) -> None:
+    mine = write_function(tmp_path / "mine")
+    chosen = ["--function", "twice", "--implementation", "reference", "--mode", "eager", "--dtype", "bfloat16"]
+    more = ["--shape", "8", "--layout", "strided", "--device", "cpu", "--only-mine", "--implementations", mine]
+    rest = ["--preset", "quick", "--timeout", "7", "--threads", "1", "--seed", "5", "--results", "here"]
+    assert run("profile", *chosen, *more, *rest) == (0, "", "")
+    (request,) = asked
+    assert request.selection == Selection(
+        suites=("profile",),
+        functions=("twice",),
+        implementations=("reference",),
+        modes=("eager",),
+        devices=("cpu",),
+        dtypes=("bfloat16",),
+        shapes=("8",),
+        layouts=("strided",),
+    )
+    assert (request.preset, request.timeout_s, request.threads, request.seed) == ("quick", 7.0, 1, 5)
+    assert (request.results, request.implementations, request.only_mine) == (Path("here"), (mine,), True)
+    assert (request.limit_s, request.fresh_cache, request.timing) == (None, False, Timing())
+
+
+def test_profile_without_options_takes_the_standard_preset_and_everything(run: Run, asked: list[Request]) -> None:
+    assert run("profile")[0] == 0
+    (request,) = asked
+    assert (request.preset, request.selection) == ("standard", Selection(suites=("profile",)))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--function", "gelu"], "--function 'gelu' is not one of: multiply, relu, ternary_activation"),
+        (["--preset", "fast"], "--preset 'fast' is not one of: quick, standard, full"),
+        (["--threads", "0"], "--threads 0 must be at least 1"),
+        (["--timeout", "0"], "--timeout 0 must be above 0 seconds"),
+        (["--only-mine"], "--only-mine needs --implementations PATH"),
+        (["--suite", "speed"], "--suite"),  # it has none: what it does must run alone
+        (["--pass", "forward"], "--pass"),
+    ],
+)
+def test_a_bad_value_for_profile_is_one_line(run: Run, asked: list[Request], arguments: list[str], words: str) -> None:
+    status, out, err = run("profile", *arguments)
+    assert (status, out, asked) == (2, "", [])
+    assert len(err.splitlines()) == 1, err
+    assert words in err
+
+
+def test_profile_says_where_the_traces_are_and_how_to_see_them(
+    run: Run, asked: list[Request], showing: list[Path], tmp_path: Path
+) -> None:
+    (tmp_path / "re[s]ults" / "traces").mkdir(parents=True)
+    status, out, err = run("profile", "--results", "re[s]ults")
+    assert (status, err) == (0, "")
+    where, how = out.splitlines()
+    assert where == "traces: re[s]ults/traces, for Perfetto and chrome://tracing, too"
+    assert how.startswith("to see them in TensorBoard: ")
+    assert viewer.command_for(Path("re[s]ults/traces")) in how
+    assert showing == []
+
+
+def test_where_nothing_was_traced_there_is_nothing_to_see(run: Run, asked: list[Request], showing: list[Path]) -> None:
+    assert run("profile", "--open") == (0, "", "")
+    assert showing == []
+
+
+def test_profile_opens_its_traces_where_it_is_asked_to(
+    run: Run, asked: list[Request], showing: list[Path], tmp_path: Path
+) -> None:
+    (tmp_path / "results" / "traces").mkdir(parents=True)
+    status, out, err = run("profile", "--open")
+    assert (status, err) == (0, "")
+    assert showing == [Path("results/traces")]
+    assert out.splitlines()[1:] == ["http://127.0.0.1:1/#[bold] shows the traces until Ctrl-C"]
+
+
+def test_without_what_shows_traces_open_is_refused_before_anything_runs(
+    run: Run, asked: list[Request], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(viewer, "NEEDED", ("no_such_board",))
+    status, out, err = run("profile", "--open")
+    assert (status, out, asked) == (2, "", [])
+    (line,) = err.splitlines()
+    assert line.startswith("--open: no_such_board cannot be imported; `pip install 'gradgauge[profile]'`")
+
+
+def test_a_viewer_that_fails_ends_with_1_and_its_reason(
+    run: Run, asked: list[Request], showing: list[Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def fail(traces: Path, say: Callable[[str], None]) -> None:
+        raise ViewerFailed("TensorBoard ended with status 3")
+
+    monkeypatch.setattr(viewer, "serve", fail)
+    (tmp_path / "results" / "traces").mkdir(parents=True)
+    status, _, err = run("profile", "--open")
+    assert (status, err) == (1, "TensorBoard ended with status 3\n")
 
 
 # --- how it ends ----------------------------------------------------------------------------------------------------

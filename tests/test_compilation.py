@@ -1,12 +1,23 @@
 from __future__ import annotations
 
+import logging
+import sys
 from collections.abc import Iterator
 
 import pytest
 import torch
 from torch import Tensor
+from torch._dynamo.utils import counters
 
-from gradgauge.compilation import Compiled, Watch, compile_call, forget_compiled, graph_nodes, no_recompile
+from gradgauge.compilation import (
+    Compiled,
+    Watch,
+    captured_anew,
+    compile_call,
+    forget_compiled,
+    graph_nodes,
+    no_recompile,
+)
 
 # torch.compile itself reads `.grad` of what is no leaf, and warns of it.
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
@@ -123,3 +134,40 @@ def test_every_node_behind_the_outputs_is_found_once() -> None:
     names = sorted(node.name().rpartition("::")[2] for node in graph_nodes((y + y, y)))
     assert names == ["AccumulateGrad", "AddBackward0", "MulBackward0"]
     assert graph_nodes((torch.ones(1),)) == []
+
+
+def test_what_is_captured_anew_leaves_nothing_and_finds_nothing() -> None:
+    call = torch.compile(twice, backend="eager")
+    call(leaf())
+    for _ in range(3):  # each time from nothing
+        with captured_anew():
+            assert counters["stats"]["unique_graphs"] == 0
+            call(leaf())
+            assert counters["stats"]["unique_graphs"] == 1
+    watch = Watch()
+    call(leaf())
+    assert watch.compiled().graphs == 1
+
+
+@pytest.mark.parametrize("raises", [False, True])
+def test_what_cannot_be_captured_is_not_told_to_the_terminal(
+    capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture, *, raises: bool
+) -> None:
+    out, logger = sys.stdout, logging.getLogger("torch._dynamo")
+    caplog.set_level(logging.INFO, logger.name)
+
+    def give_up() -> None:
+        with captured_anew():
+            assert not logger.isEnabledFor(logging.ERROR)
+            sys.stdout.write("a graph that export gives up\n")
+            sys.stderr.write("and why\n")
+            if raises:
+                raise ZeroDivisionError
+
+    if raises:
+        with pytest.raises(ZeroDivisionError):
+            give_up()
+    else:
+        give_up()
+    assert capfd.readouterr() == ("", "")
+    assert (logger.level, sys.stdout) == (logging.INFO, out)

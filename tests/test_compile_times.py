@@ -49,7 +49,9 @@ def test_the_first_call_is_timed_less_the_second_in_an_empty_and_in_a_full_cache
 
         return call
 
-    assert time_compiling(anew, fresh_cache) == ([2.0] * ROUNDS, [0.25] * ROUNDS)
+    lives: list[int] = []
+    assert time_compiling(anew, fresh_cache, lambda: lives.append(1)) == ([2.0] * ROUNDS, [0.25] * ROUNDS)
+    assert len(lives) == 2 * ROUNDS
     assert caches[0] == ROUNDS
 
 

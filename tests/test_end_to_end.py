@@ -8,7 +8,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,9 @@ import pytest
 
 from gradgauge.cases import MODES, PASSES
 from gradgauge.catalog import builtin_folder
+from gradgauge.records import Profile
 from gradgauge.runs import RunFolder
+from gradgauge.traces import Trace
 from tests.fakes import RECORD_KEYS, ROOT, Line, environment, python, read_json, write_function
 
 pytestmark = pytest.mark.slow
@@ -46,8 +49,9 @@ class Run:
         return [line for line in self.folder.read_records() if all(line[key] == value for key, value in wanted.items())]
 
 
-def bench(cwd: Path, *arguments: str) -> Run:
-    done = python("-m", "gradgauge", "bench", "--results", str(cwd / "results"), *arguments, cwd=cwd)
+def bench(cwd: Path, *arguments: str, command: str = "bench", hash_seed: str = "random") -> Run:
+    given = ("--results", str(cwd / "results"), *arguments)
+    done = python("-m", "gradgauge", command, *given, cwd=cwd, PYTHONHASHSEED=hash_seed)
     printed = done.stdout + done.stderr
     runs = sorted(path for path in (cwd / "results" / "runs").iterdir() if not path.is_symlink())
     assert runs, printed
@@ -367,6 +371,120 @@ def test_the_page_shows_what_came_from_outside(outside: Run) -> None:
     page = outside.folder.report_html.read_text(encoding="utf-8")
     for words in ("min_max", "stacked", "maximum", "The smaller and the larger"):
         assert words in page
+
+
+# --- what is exact --------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def load(wanted: bool) -> Iterator[None]:
+    """Keep the machine busy for the duration of the `with`, where that is wanted."""
+    busy = [sys.executable, "-c", "while True: sum(range(10**5))"]
+    children = [subprocess.Popen(busy) for _ in range(wanted * (os.cpu_count() or 1))]
+    try:
+        yield
+    finally:
+        for child in children:
+            child.kill()
+            child.wait()
+
+
+CIRCUMSTANCES = {  # threads, PYTHONHASHSEED, whether others are busy, more arguments
+    "quiet": ("1", "0", False, ("--fresh-cache",)),
+    "under load": ("1", "1", True, ()),
+    "two threads": ("2", "2", False, ()),
+    "two threads under load": ("2", "3", True, ()),
+}
+
+
+@pytest.fixture(scope="module")
+def counted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
+    """Return runs of the same cases, data-dependent ones with graph breaks among them, under various circumstances."""
+    chosen = ["--suite=memory", "--suite=counters", "--function=ternary_activation", "--shape=64x64"]
+    chosen += ["--implementation=masked_function", "--implementation=reference", "--preset=quick", "--limit=none"]
+    runs = {}
+    for name, (threads, seed, busy, more) in CIRCUMSTANCES.items():
+        with load(busy):
+            cwd = tmp_path_factory.mktemp("counted")
+            runs[name] = bench(cwd, *chosen, f"--threads={threads}", *more, hash_seed=seed)
+    return runs
+
+
+def exact_lines(run: Run) -> list[str]:
+    """Return the lines of records.jsonl whose metrics are exact, but for the run's name."""
+    exact = {name for name, metric in run.description["metrics"].items() if metric["exact"]}
+    lines = run.folder.records_jsonl.read_text(encoding="utf-8").splitlines()
+    return [line.replace(run.folder.run_id, "run") for line in lines if json.loads(line)["metric"] in exact]
+
+
+def test_what_is_counted_is_everything_that_was_asked_for(counted: dict[str, Run]) -> None:
+    for run in counted.values():
+        assert (run.status, run.description["complete"]) == (0, True), run.printed
+        metrics = {json.loads(line)["metric"] for line in exact_lines(run)}
+        assert metrics >= {"peak_bytes", "allocations", "allocated_bytes", "saved_bytes", "saved_extra_bytes"}
+        assert metrics >= {"kept_bytes", "operators", "graph_breaks", "graph_break", "recompiles", "generated_kernels"}
+        assert len(exact_lines(run)) == len(run.folder.read_records())  # these suites read no clock
+
+
+@pytest.mark.parametrize("circumstance", [name for name in CIRCUMSTANCES if name != "quiet"])
+def test_what_is_exact_repeats_byte_for_byte(counted: dict[str, Run], circumstance: str) -> None:
+    assert exact_lines(counted[circumstance]) == exact_lines(counted["quiet"])
+
+
+def test_the_circumstances_were_those(counted: dict[str, Run]) -> None:
+    assert [run.description["environment"]["torch"]["threads"] for run in counted.values()] == [1, 1, 2, 2]
+
+
+# --- profiles -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def profiled(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    chosen = ["--function=relu", "--implementation=where", "--preset=quick"]
+    return bench(tmp_path_factory.mktemp("profiled"), *chosen, command="profile")
+
+
+def test_a_profile_is_a_run_of_its_own_kind(profiled: Run) -> None:
+    assert profiled.status == 0, profiled.printed
+    assert profiled.description["complete"] is True
+    records = profiled.folder.read_records()
+    assert records
+    assert {line["suite"] for line in records} == {"profile"}
+    assert {line["metric"].partition("_")[0] for line in records} == {"profiled"}
+    assert {line["mode"] for line in records} == set(MODES)
+    assert not profiled.folder.benchmark_json.exists()  # nothing was timed
+
+
+def test_each_case_has_one_trace_and_one_profile(profiled: Run) -> None:
+    profiles = profiled.folder.read_profiles()
+    assert {(line["implementation"], line["mode"]) for line in profiles} == {("where", mode) for mode in MODES}
+    for line in profiles:
+        trace = profiled.folder.path / line["trace"]
+        assert [*trace.parent.iterdir()] == [trace]
+        assert trace.parent.parent == profiled.folder.traces
+        assert Trace.read(trace).steps
+        assert Profile.from_json(line).spans
+    assert len([*profiled.folder.traces.iterdir()]) == len(MODES)
+
+
+def test_the_terminal_says_where_the_traces_are_and_how_to_open_them(profiled: Run) -> None:
+    assert f"traces: {profiled.folder.traces}, for Perfetto and chrome://tracing, too" in profiled.printed
+    assert f"tensorboard --logdir {profiled.folder.traces} --host 127.0.0.1" in profiled.printed
+    assert "USDT" not in profiled.printed
+
+
+def test_a_profiles_page_stands_alone_and_calls_nothing_fastest(profiled: Run) -> None:
+    page = profiled.folder.report_html.read_text(encoding="utf-8")
+    assert "aten::where" in page
+    assert "<script src" not in page
+    assert "is fastest" not in profiled.printed
+
+
+def test_bench_leaves_profiling_to_its_own_command(tmp_path: Path) -> None:
+    done = python("-m", "gradgauge", "bench", "--suite=profile", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "--suite profile runs by itself: gradgauge profile\n"
+    assert not [*tmp_path.iterdir()]
 
 
 # --- a kill ---------------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from gradgauge.cases import Case
 from gradgauge.catalog import Catalog
 from gradgauge.gauge import BlockMemory, Gauge
 from gradgauge.grid import Suite
-from gradgauge.records import Metric, Verdict
+from gradgauge.records import Metric, Profile, Verdict
 from gradgauge.rounds import Spent
 from gradgauge.runs import RunFolder
 from gradgauge.session import Session
@@ -195,6 +195,25 @@ def test_what_is_recorded_carries_suite_case_and_unit(session: Session) -> None:
     assert (good.low, good.high, good.samples, good.labels) == (1.0, 3.0, 9, {"input": "a"})  # type: ignore[union-attr]
     assert gauge.failures == [bad]
     assert (curve.series, curve.x, curve.y, curve.y_unit) == ("value", (0.0,), (1.0,), "1")  # type: ignore[union-attr]
+
+
+def test_a_profile_is_a_result_and_no_failure(session: Session) -> None:
+    gauge, found = a_gauge(session), Profile(CASE, "traces/x.json", 1.0, (), ())
+    gauge.profile(found)
+    assert gauge.results == [found]
+    assert gauge.failures == []
+
+
+def test_traces_go_into_the_run_folder(session: Session, folder: RunFolder) -> None:
+    assert a_gauge(session).traces == folder.traces
+
+
+def test_traces_of_a_session_without_a_folder_go_where_nobody_keeps_them(session: Session) -> None:
+    session.folder = None
+    traces = a_gauge(session).traces
+    assert traces.is_dir()
+    assert not list(traces.iterdir())
+    traces.rmdir()
 
 
 def test_an_unknown_verdict_is_refused(session: Session) -> None:

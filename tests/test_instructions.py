@@ -19,47 +19,35 @@ from gradgauge.records import Verdict
 from gradgauge.runs import RunFolder
 from tests.fakes import a_case, a_job, measure_here
 
-MUL = a_case(implementation="where", pass_="forward_backward")
+WHERE = a_case(implementation="where", pass_="forward_backward")
 FAILING = a_case(implementation="native", pass_="forward_backward")
 CLAMP = a_case(implementation="masked_function", pass_="forward_backward")
 
 
-def leaving(*parts: str) -> Callable[..., dict[Case, Any]]:
-    """Return what stands for the child: it leaves these parts, and the second of three cases raises."""
+def leaving(**parts: str) -> Callable[..., dict[Case, Any]]:
+    """Return what stands for the child: it leaves these dumps, and the second of three cases raises."""
 
     def ask(child: Child, job: Job, cases: list[Case], beat: Callable[[Case], None]) -> dict[Case, Any]:
         (out,) = [word.partition("=")[2] for word in child.prefix if word.startswith("--callgrind-out-file=")]
-        for number, text in enumerate(parts, 1):
-            Path(f"{out}.{number}").write_text(text, encoding="utf-8")
-        return {MUL: CALLS, FAILING: Failure(Verdict.FAIL, "the call raised"), CLAMP: CALLS}
+        for name, text in parts.items():
+            (Path(out).parent / name).write_text(text, encoding="utf-8")
+        first, last = ({"calls": CALLS, "part": name} for name in ("first", "last"))
+        return {WHERE: first, FAILING: Failure(Verdict.FAIL, "the call raised"), CLAMP: last}
 
     return ask
 
 
-def counted(monkeypatch: pytest.MonkeyPatch, folder: RunFolder, *parts: str) -> dict[Case, Any]:
-    monkeypatch.setattr(instructions, "ask", leaving(*parts))
-    return count_instructions(a_job(folder), [MUL, FAILING, CLAMP], lambda _: None)
+def test_each_count_is_its_own_dump_over_the_calls(monkeypatch: pytest.MonkeyPatch, folder: RunFolder) -> None:
+    dumps = {"first": "events: Ir\nsummary: 4000\n", "last": "events: Ir\ntotals: 100\n"}
+    monkeypatch.setattr(instructions, "ask", leaving(**dumps))
+    found = count_instructions(a_job(folder), [WHERE, FAILING, CLAMP], lambda _: None)
+    assert found == {WHERE: 200.0, FAILING: Failure(Verdict.FAIL, "the call raised"), CLAMP: 5.0}
 
 
-def test_each_count_is_its_own_part_over_the_calls(monkeypatch: pytest.MonkeyPatch, folder: RunFolder) -> None:
-    first, second = "events: Ir\nsummary: 4000\n", "events: Ir\ntotals: 100\n"
-    found = counted(monkeypatch, folder, first, second)
-    assert found == {MUL: 200.0, FAILING: Failure(Verdict.FAIL, "the call raised"), CLAMP: 5.0}
-
-
-def test_parts_are_taken_by_number_not_by_name(monkeypatch: pytest.MonkeyPatch, folder: RunFolder) -> None:
-    ask = leaving(*(f"summary: {CALLS * number}\n" for number in range(1, 12)))
-    cases = [a_case(shape=f"{size}") for size in range(9)]
-    monkeypatch.setattr(instructions, "ask", lambda *given: {**ask(*given), **dict.fromkeys(cases, CALLS)})
-    found = count_instructions(a_job(folder), cases, lambda _: None)
-    assert list(found.values())[3:] == list(range(3, 12))
-
-
-@pytest.mark.parametrize("parts", [(), ("summary: 20\n",), ("summary: 20\n", "no count in it\n")])
-def test_a_count_that_callgrind_did_not_leave_is_unavailable(
-    monkeypatch: pytest.MonkeyPatch, folder: RunFolder, parts: tuple[str, ...]
-) -> None:
-    assert counted(monkeypatch, folder, *parts)[CLAMP] == Failure(Verdict.UNAVAILABLE, "callgrind left no count")
+def test_a_dump_without_a_total_is_an_error_that_names_it(monkeypatch: pytest.MonkeyPatch, folder: RunFolder) -> None:
+    monkeypatch.setattr(instructions, "ask", leaving(first="summary: 20\n", last="nothing\n"))
+    with pytest.raises(ValueError, match=r"last: no total in what callgrind left"):
+        count_instructions(a_job(folder), [WHERE, FAILING, CLAMP], lambda _: None)
 
 
 def test_without_valgrind_counts_are_recorded_as_unavailable(
@@ -86,13 +74,18 @@ def test_more_work_takes_more_instructions_and_a_failure_costs_nobody_else(folde
     (twice / "raising.py").write_text(
         text + "IMPLEMENTATION = Implementation(call=lambda x: 1 / 0)\n", encoding="utf-8"
     )
-    names = ("raising", "native", "longer")
+    (twice / "dying.py").write_text(
+        text + "import os\nIMPLEMENTATION = Implementation(call=lambda x: os._exit(0))\n", encoding="utf-8"
+    )
+    names = ("raising", "native", "dying", "longer")
     cases = [a_case(implementation=name, pass_="forward_backward") for name in names]
     job = a_job(folder, implementations=(str(tmp_path / "mine"),))
     beats: list[Case] = []
-    raising, native, longer = count_instructions(job, cases, beats.append).values()
+    raising, native, dying, longer = count_instructions(job, cases, beats.append).values()
     assert isinstance(raising, Failure)
     assert raising.detail == "the call raised ZeroDivisionError: division by zero"
+    assert isinstance(dying, Failure)
+    assert dying.verdict == Verdict.CRASHED
     assert isinstance(native, float)
     assert isinstance(longer, float)
     assert 1.1 * native < longer < 3 * native

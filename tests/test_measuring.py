@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 import torch
 from pytest_benchmark.fixture import BenchmarkFixture
-from torch import Tensor
 
-from gradgauge import measuring
+from gradgauge.allocations import Allocations, allocations
 from gradgauge.attempts import Failure
 from gradgauge.catalog import Catalog
 from gradgauge.gauge import BlockMemory, Gauge
@@ -19,12 +18,13 @@ from gradgauge.measuring import (
     POINTS,
     file_control,
     file_rounds,
+    prepared,
     subject_of,
     subjects_of,
     timing_companions,
-    warm_peak,
+    warm_pass,
 )
-from gradgauge.passes import Subject
+from gradgauge.passes import Subject, pass_of
 from gradgauge.records import Series, Verdict
 from gradgauge.rounds import Samples, Spent
 from gradgauge.runs import RunFolder
@@ -32,7 +32,7 @@ from gradgauge.sampling import Block
 from gradgauge.session import Session
 from gradgauge.timing import TimingProtocol
 from gradgauge.workloads import MOST_COPIES
-from tests.fakes import CASE, a_case, a_job
+from tests.fakes import CASE, a_case, a_job, spying, twice
 
 ROUNDS = (0.25, 0.5, 0.125, 0.25, 0.75)
 
@@ -158,30 +158,40 @@ def test_all_subjects_of_a_block_share_tensors_and_cotangents(gauge: Gauge) -> N
     assert subject_of(gauge, CASE).inputs[0] is first.inputs[0]
 
 
-def test_a_peak_is_taken_warm(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pass_is_warm_after_two_calls() -> None:
     calls: list[str] = []
-
-    def call(x: Tensor) -> Tensor:
-        calls.append("call")
-        return 2 * x
-
-    def peak_bytes(action: Any, device: str) -> int:
-        calls.append(f"peak {device}")
-        action()
-        return 7
-
-    monkeypatch.setattr(measuring, "peak_bytes", peak_bytes)
     x = torch.ones(3, requires_grad=True)
-    assert warm_peak(Subject(CASE, call, (x,), (torch.ones(3),))) == 7
-    assert calls == ["call", "call", "peak cpu", "call"]
+    run = prepared(warm_pass(Subject(CASE, spying(calls, lambda x: "call", twice), (x,), (torch.ones(3),))), "eager")
+    assert calls == ["call", "call"]
+    run()
+    assert calls == ["call"] * 3
 
 
 @pytest.mark.parametrize(
-    ("pass_", "each"), [("inference", 4), ("forward", 4), ("backward", 4), ("forward_backward", 8)]
+    ("pass_", "built"), [("inference", 0), ("forward", 0), ("backward", 1), ("forward_backward", 0)]
 )
-def test_the_peak_of_a_pass_counts_its_own_outputs_and_not_what_was_prepared(pass_: str, each: int) -> None:
-    elements = 2**14
-    x = torch.ones(elements, requires_grad=True)
-    subject = Subject(a_case(pass_=pass_), lambda x: 3 * x, (x,), (torch.ones(elements),))
-    assert warm_peak(subject) == pytest.approx(each * elements, abs=128)
+def test_what_a_pass_needs_is_built_before_it_is_looked_at(pass_: str, built: int) -> None:
+    calls: list[bool] = []
+    x = torch.ones(3, requires_grad=True)
+    call = spying(calls, lambda x: torch.is_inference_mode_enabled(), twice)
+    pass_in_hand = pass_of(Subject(a_case(pass_=pass_), call, (x,), (torch.ones(3),)))
+    run = prepared(pass_in_hand, "eager")
+    assert len(calls) == built
+    run()
+    assert calls == [pass_ == "inference"]
     assert x.grad is None
+
+
+@pytest.mark.parametrize(
+    ("pass_", "found"),
+    [
+        ("inference", Allocations(peak_bytes=40, count=1, total_bytes=40, kept=())),
+        ("forward", Allocations(40, 1, 40, ())),
+        ("backward", Allocations(40, 1, 40, ())),  # of the graph, which stood before, nothing
+        ("forward_backward", Allocations(80, 2, 80, ())),
+    ],
+)
+def test_a_pass_allocates_its_own_outputs_and_not_what_was_prepared(pass_: str, found: Allocations) -> None:
+    x = torch.ones(10, requires_grad=True)
+    subject = Subject(a_case(pass_=pass_), torch.neg, (x,), (torch.ones(10),))
+    assert allocations(prepared(warm_pass(subject), "eager"), "cpu") == found

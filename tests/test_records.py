@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gradgauge.records import AVAILABILITY, Metric, Record, Series, Verdict, dump_line
+from gradgauge.records import AVAILABILITY, Drawn, Metric, Profile, Record, Series, Verdict, dump_line
 from tests.fakes import CASE, RECORD_KEYS, a_case
 
 
@@ -83,6 +83,43 @@ def test_a_curve_stores_what_is_not_finite_as_null() -> None:
     assert (line["x"], line["y"]) == ([0.0, None], [None, 2.0])
     keys = ["run", *CASE.to_json(), "series", "x", "y", "x_unit", "y_unit"]
     assert list(line) == keys
+
+
+PROFILE = Profile(
+    CASE,
+    "traces/relu/gradgauge.1.pt.trace.json.gz",
+    3e-4,
+    spans=(
+        Drawn("forward", "region", 1, 0, 0.0, 1e-4),
+        Drawn("aten::clamp", "host", 1, 1, 1e-5, 5e-5),
+        Drawn("kernel", "device", 2, 0, 2e-5, 5e-5),
+        Drawn("aten::clamp", "host", 1, 1, 7e-5, 1e-5),
+    ),
+    stacks=((("forward", "aten::clamp"), 6e-5), (("forward",), 4e-5)),
+)
+
+
+def test_a_profile_reads_back_as_it_was() -> None:
+    line = dump_line(PROFILE.to_json("r1"))
+    assert Profile.from_json(json.loads(line, parse_constant=pytest.fail)) == PROFILE
+
+
+def test_a_profile_tells_each_name_once() -> None:
+    line = PROFILE.to_json("r1")
+    assert list(line) == ["run", *CASE.to_json(), "trace", "step_s", "names", "spans", "stacks"]
+    assert line["names"] == ["forward", "aten::clamp", "kernel"]
+    assert line["spans"] == [
+        [0, "region", 1, 0, 0.0, 1e-4],
+        [1, "host", 1, 1, 1e-5, 5e-5],
+        [2, "device", 2, 0, 2e-5, 5e-5],
+        [1, "host", 1, 1, 7e-5, 1e-5],
+    ]
+    assert line["stacks"] == [[[0, 1], 6e-5], [[0], 4e-5]]
+
+
+def test_a_profile_in_which_nothing_ran_is_one_too() -> None:
+    empty = Profile(CASE, "", 0.0, (), ())
+    assert Profile.from_json(empty.to_json("r1")) == empty
 
 
 def test_a_line_is_one_line_of_strict_json() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gradgauge.records import Record, Series, Verdict
+from gradgauge.records import Drawn, Profile, Record, Series, Verdict
 from gradgauge.runs import RunFolder, UnreadableRun, read_lines
 from tests.fakes import CASE
 
@@ -29,9 +29,19 @@ def test_records_and_curves_read_back_with_the_runs_id(folder: RunFolder) -> Non
     assert folder.read_series()[0]["y"] == [1.0]
 
 
+def test_profiles_read_back_with_the_runs_id(folder: RunFolder) -> None:
+    profile = Profile(CASE, "traces/x.json", 1e-3, (Drawn("σ", "host", 1, 0, 0.0, 1e-3),), ((("σ",), 1e-3),))
+    for _ in range(2):
+        folder.append_profile(profile)
+    lines = folder.read_profiles()
+    assert [line["run"] for line in lines] == [folder.run_id] * 2
+    assert [Profile.from_json(line) for line in lines] == [profile] * 2
+
+
 def test_a_folder_without_lines_has_none(folder: RunFolder) -> None:
     assert folder.read_records() == []
     assert folder.read_series() == []
+    assert folder.read_profiles() == []
 
 
 def test_a_line_cut_short_by_a_kill_is_passed_over(folder: RunFolder) -> None:
@@ -114,6 +124,7 @@ def test_where_links_are_not_to_be_had_nothing_happens(folder: RunFolder, monkey
 
 def test_every_file_of_a_run_lies_in_its_folder(folder: RunFolder) -> None:
     names = ("run_json", "records_jsonl", "series_jsonl", "benchmark_json", "report_html", "journal_jsonl")
-    paths = [getattr(folder, name) for name in (*names, "pulse", "job_json", "worker_log")]
+    more = ("pulse", "job_json", "worker_log", "profiles_jsonl", "traces", "snapshots")
+    paths = [getattr(folder, name) for name in (*names, *more)]
     assert all(path.parent == folder.path for path in paths)
     assert len(set(paths)) == len(paths)

@@ -9,7 +9,7 @@ from gradgauge.cases import MODES
 from gradgauge.devices import UnknownDevice
 from gradgauge.grid import Suite, Sweep
 from gradgauge.journal import Journal, JournalReader, Pulse
-from gradgauge.records import Metric, Record, Series, Verdict
+from gradgauge.records import Metric, Profile, Record, Series, Verdict
 from gradgauge.runs import RunFolder
 from gradgauge.session import Session, UnfitShape
 from gradgauge.steps import CaseStep, LoadStep
@@ -61,6 +61,21 @@ def test_a_suite_that_runs_by_name_and_has_no_case_is_not_left_out(folder: RunFo
     session = a_session(folder, {**RELU, "passes": ("backward",)})
     assert session.plan("slow", replace(SUITE, by_name=True)) == []
     assert session.left_out == []
+
+
+@pytest.mark.parametrize("preset", ["quick", "standard", "full"])
+@pytest.mark.parametrize(
+    ("chosen", "runs"), [((), False), (("heavy",), True), (("heavy", "memory"), False), (("memory",), False)]
+)
+def test_a_suite_that_runs_apart_runs_where_it_is_asked_for_alone(
+    folder: RunFolder, preset: str, chosen: tuple[str, ...], *, runs: bool
+) -> None:
+    heavy = replace(SUITE, apart=True, sweeps={preset: (Sweep(("forward",)),)})
+    session = a_session(folder, {**RELU, "suites": chosen}, preset=preset)
+    assert len(session.plan("heavy", heavy)) == (8 if runs else 0)
+    assert ("heavy" in session.suites) is ("heavy" in session.planned) is runs
+    assert session.fitting == (8 if runs else 0)
+    assert not [line for line in session.left_out if "heavy" in line["what"]]  # it has a command of its own
 
 
 def test_what_is_done_and_what_was_dropped_is_not_run_again(folder: RunFolder) -> None:
@@ -136,12 +151,14 @@ def test_each_file_is_told_before_it_runs_and_each_step_after(
 
 def test_results_go_into_the_folder_where_there_is_one(folder: RunFolder) -> None:
     record, series = Record("speed", CASE, "time", 1.0, "s", Verdict.MEASURED), Series(CASE, "value", (0.0,), (1.0,))
+    profile = Profile(CASE, "traces/x.json", 1.0, (), ())
     for session in (Session(a_job(folder), folder), Session(a_job(folder))):
         session.file(record)
         session.file(series)
+        session.file(profile)
         session.step("speed", CASE, "x")
         session.say("x")
-    assert len(folder.read_records()) == len(folder.read_series()) == 1
+    assert len(folder.read_records()) == len(folder.read_series()) == len(folder.read_profiles()) == 1
 
 
 def test_the_time_left_is_the_suites_share_of_the_limit_less_what_earlier_workers_spent(

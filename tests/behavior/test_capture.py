@@ -103,7 +103,7 @@ LOGGERS = ("torch._dynamo", "torch.fx", "torch._functorch")
 @pytest.mark.parametrize("name", ["fullgraph", "dynamic_shapes", "export", "fake_tensors"])
 def test_capturing_leaves_loggers_as_they_were_and_no_compiled_code(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     forgotten: list[int] = []
-    monkeypatch.setattr("gradgauge.behavior.capture.forget_compiled", lambda: forgotten.append(1))
+    monkeypatch.setattr("gradgauge.compilation.forget_compiled", lambda: forgotten.append(1))
     for number, logger in enumerate(LOGGERS):
         monkeypatch.setattr(logging.getLogger(logger), "level", 20 + number)  # another one than a check would leave
     tried(name, a_subject(torch.tanh, (6, 5)))
