@@ -13,6 +13,7 @@ from torch import Tensor
 from gradgauge.allocations import allocations
 from gradgauge.calling import Call, outputs_of
 from gradgauge.compilation import graph_nodes
+from gradgauge.profiling import expect_one_thread
 from gradgauge.reach import parts_of, tensors_in
 from gradgauge.repeating import reseed
 
@@ -117,6 +118,7 @@ def ledger_of(call: Call, inputs: tuple[Tensor, ...], owner: Any = None) -> Ledg
 def _elsewhere(call: Call, inputs: tuple[Tensor, ...], device: str, known: int) -> list[Entry]:
     if device != "cpu":  # its allocator rounds, and so has no exact balance
         return []
+    expect_one_thread(lambda: call(*inputs), device)
     reseed()
     unseen = sum(map(_large, allocations(lambda: call(*inputs), device).kept)) - known
     return [Entry(ELSEWHERE, unseen)] if unseen > 0 else []

@@ -47,13 +47,11 @@ class Profiled:
     def memory(self) -> list[tuple[int, int]]:
         """Return each change of memory in turn: its address, and its bytes, negative where it is freed.
 
-        Raises Unsupported where operators run in another thread, whose memory the profiler does not see.
+        Of this thread alone, so `expect_one_thread` comes first. Raises Unsupported as `events` does.
         """
-        working = {event.start_thread_id() for event in self.events() if event.activity_type() in WORK}
-        if len(working) > 1:
-            raise Unsupported("runs operators in a thread of its own, whose memory the profiler does not see")
-        events = _flat(self._results.experimental_event_tree())
-        changes = [event for event in events if event.tag == _EventType.Allocation]
+        self.events()
+        tree = _flat(self._results.experimental_event_tree())
+        changes = [event for event in tree if event.tag == _EventType.Allocation]
         changes.sort(key=lambda event: event.start_time_ns)
         return [(event.typed[1].ptr, event.typed[1].alloc_size) for event in changes]
 
@@ -72,8 +70,8 @@ def _flat(tree: list[Any]) -> Iterator[Any]:
 
 @contextmanager
 def profiled(device: str, *, memory: bool = False) -> Iterator[Profiled]:
-    """Profile the block on the CPU, in all threads, and on the device where it is another."""
-    everywhere = _ExperimentalConfig(profile_all_threads=True)
+    """Profile the block on the CPU, in all threads, and on the device; memory in this thread alone."""
+    everywhere = _ExperimentalConfig(profile_all_threads=not memory)  # of all threads it tells no memory (torch 2.13)
     with (
         quiet_stderr(),
         profile(activities=activities(device), profile_memory=memory, experimental_config=everywhere) as profiler,
@@ -81,6 +79,15 @@ def profiled(device: str, *, memory: bool = False) -> Iterator[Profiled]:
         found = Profiled(profiler)
         with record_function(REGION):
             yield found
+
+
+def expect_one_thread(action: Callable[[], Any], device: str) -> None:
+    """Run the action; raise Unsupported where operators run in another thread, whose memory nobody would see."""
+    with profiled(device) as found:
+        action()
+    working = {event.start_thread_id() for event in found.events() if event.activity_type() in WORK}
+    if len(working) > 1:
+        raise Unsupported("runs operators in a thread of its own, whose memory the profiler does not see")
 
 
 def activities(device: str) -> list[ProfilerActivity]:

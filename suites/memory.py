@@ -10,6 +10,7 @@ from gradgauge.grid import Suite, Sweep
 from gradgauge.ledger import Entry, ledger_of
 from gradgauge.measuring import prepared, subject_of, warm_pass
 from gradgauge.passes import Pass, Subject
+from gradgauge.profiling import expect_one_thread
 from gradgauge.records import Metric
 from gradgauge.repeating import repeatable
 from gradgauge.snapshots import can_snapshot, write_snapshot
@@ -87,6 +88,8 @@ def test_memory(gauge: Gauge) -> None:
 
 def _allocations(gauge: Gauge, pass_: Pass) -> Allocations:
     case, folder = gauge.case, gauge.session.folder
+    if case.device == "cpu":
+        expect_one_thread(prepared(pass_, case.mode), case.device)
     found = allocations(prepared(pass_, case.mode), case.device)
     if case.pass_ == "forward_backward" and folder and can_snapshot(case.device):
         write_snapshot(prepared(pass_, case.mode), case, folder)

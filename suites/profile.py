@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import torch
@@ -81,6 +82,7 @@ def test_profile(gauge: Gauge) -> None:
     folder = gauge.traces / case.slug
     file = attempt(case.pass_, lambda: _trace(subject, folder))
     if isinstance(file, Failure):
+        shutil.rmtree(folder, ignore_errors=True)  # half a trace would be shown as a run
         gauge.fail(STEP, file)
         return
     trace = Trace.read(file)

@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from threading import Thread
 
 import pytest
 import torch
@@ -26,6 +27,12 @@ def named() -> None:
         X.neg()
 
 
+def in_a_thread() -> None:
+    thread = Thread(target=X.neg)
+    thread.start()
+    thread.join()
+
+
 @pytest.mark.parametrize(
     ("action", "operators"),
     [
@@ -35,6 +42,7 @@ def named() -> None:
         (lambda: X.reshape(2, 4), {"aten::reshape": 1, "aten::view": 1}),  # what it calls counts, too
         (lambda: twice(X), {"gradgauge_test_counting::twice": 1, "aten::add": 1}),
         (named, {"aten::neg": 1}),
+        (in_a_thread, {"aten::neg": 1}),
     ],
 )
 def test_operators_are_counted_by_name_with_those_that_they_call(

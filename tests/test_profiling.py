@@ -3,12 +3,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from threading import Thread
 
 import pytest
 import torch
 from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 
+from gradgauge.attempts import Unsupported
 from gradgauge.cases import Case
 from gradgauge.profiling import (
     BACKWARD,
@@ -16,6 +18,7 @@ from gradgauge.profiling import (
     STEPS,
     WARM_UP_STEPS,
     activities,
+    expect_one_thread,
     profiled,
     quiet_stderr,
     trace_steps,
@@ -46,6 +49,12 @@ def test_raw_events_tell_what_was_dispatched() -> None:
     assert {"aten::ones", "aten::neg"} <= {event.name() for event in found.events()}
 
 
+def in_a_thread() -> None:
+    thread = Thread(target=lambda: torch.ones(3).neg())
+    thread.start()
+    thread.join()
+
+
 def test_memory_is_told_by_address_and_in_turn() -> None:
     with profiled("cpu", memory=True) as found:
         x = torch.empty(1000)
@@ -55,6 +64,28 @@ def test_memory_is_told_by_address_and_in_turn() -> None:
     (asked, _), (result, _), (freed, _) = rest
     assert [size for _, size in rest] == [4000, 4000, -4000]
     assert (asked, result) == (freed, y.data_ptr())
+
+
+def test_what_runs_in_another_thread_is_told_too() -> None:
+    with profiled("cpu") as found:
+        in_a_thread()
+    assert {"aten::ones", "aten::neg"} <= {event.name() for event in found.events()}
+
+
+def test_one_thread_is_expected_where_memory_is_looked_at() -> None:
+    expect_one_thread(lambda: torch.ones(3).neg(), "cpu")
+    with pytest.raises(
+        Unsupported, match="runs operators in a thread of its own, whose memory the profiler does not see"
+    ):
+        expect_one_thread(in_a_thread, "cpu")
+
+
+@pytest.mark.parametrize("memory", [False, True])
+def test_who_uses_the_profiler_itself_is_not_looked_at(*, memory: bool) -> None:
+    with profiled("cpu", memory=memory) as found, profiled("cpu"):
+        torch.ones(3)
+    with pytest.raises(Unsupported, match="uses the profiler itself, which ends the one that looks at it"):
+        (found.memory if memory else found.events)()
 
 
 # --- standard error -------------------------------------------------------------------------------------------------

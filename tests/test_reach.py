@@ -151,7 +151,6 @@ def cyclic() -> list[Any]:
         (torch.nn.functional.relu, []),
         (torch.autograd.Function, []),
         (of_pytorchs_own(), []),
-        (np.ones(3), []),
         ("text", []),
         (None, []),
         (yielding(A), []),
@@ -161,6 +160,44 @@ def cyclic() -> list[Any]:
 )
 def test_the_tensors_that_a_value_reaches_are_found_each_once(value: Any, found: list[Tensor]) -> None:
     assert sorted(map(id, tensors_in(value))) == sorted(map(id, found))
+
+
+ARRAY = np.arange(6.0).reshape(2, 3)
+
+
+@pytest.mark.parametrize(
+    ("value", "sizes"),
+    [
+        (ARRAY, [48]),
+        (ARRAY[:, 1], [48]),  # a view keeps the whole
+        ({"a": ARRAY, "b": [np.ones(2, np.float32)]}, [48, 8]),
+        (b"eight by", [8]),
+        (bytearray(5), [5]),
+        (np.ones(0), []),
+        (np.array(["text"]), [16]),  # no numbers
+    ],
+)
+def test_arrays_and_bytes_are_told_by_the_memory_that_they_hold(value: Any, sizes: list[int]) -> None:
+    assert [tensor.untyped_storage().nbytes() for tensor in tensors_in(value)] == sizes
+
+
+@pytest.mark.parametrize(
+    ("layout", "sizes"),
+    [
+        (torch.sparse_coo, [2 * 3 * 8, 3 * 4]),  # where, and what
+        (torch.sparse_csr, [4 * 8, 3 * 8, 3 * 4]),
+        (torch.sparse_csc, [4 * 8, 3 * 8, 3 * 4]),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Sparse CS:UserWarning")  # is in beta state, says PyTorch
+def test_a_sparse_tensor_is_those_that_it_is_made_of(layout: torch.layout, sizes: list[int]) -> None:
+    if layout == torch.sparse_coo:
+        sparse = torch.sparse_coo_tensor(
+            torch.arange(6).reshape(2, 3) % 3, torch.ones(3), (3, 3), check_invariants=True
+        )
+    else:
+        sparse = torch.sparse_compressed_tensor(torch.arange(4), torch.arange(3), torch.ones(3), (3, 3), layout=layout)
+    assert [tensor.untyped_storage().nbytes() for tensor in tensors_in([sparse])] == sizes
 
 
 def test_values_that_die_at_once_are_not_taken_for_one_another() -> None:

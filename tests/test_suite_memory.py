@@ -34,11 +34,22 @@ WEIGHT = torch.ones(64)
 def call(x):
     return x.exp() * WEIGHT
 """
+IN_A_THREAD = """
+from threading import Thread
+
+def call(x):
+    kept = []
+    thread = Thread(target=lambda: kept.append(x + x))
+    thread.start()
+    thread.join()
+    return kept[0]
+"""
 TECHNIQUES = {
     "linear": "def call(x):\n    return x + x\n",
     "twice_kept": "def call(x):\n    return torch.where(x > 0, x.sigmoid().exp(), 0.0)\n",
     "on_ctx": STASHES.format("x > 0"),
     "hidden": STASHES.format("iter([x.exp()])"),
+    "in_a_thread": IN_A_THREAD,
     "raises_when_watched": (
         "def call(x):\n"
         "    if torch._C._autograd._top_saved_tensors_default_hooks(False):\n"
@@ -130,6 +141,21 @@ def test_a_forward_that_cannot_be_watched_is_no_fault(measured: Measured) -> Non
     assert {line["metric"] for line in lines} == {"peak_bytes", "allocations", "allocated_bytes", "saved_bytes"}
 
 
+def test_what_runs_in_a_thread_of_its_own_is_not_claimed_to_take_nothing(measured: Measured) -> None:
+    lines = [line for line in measured.records if line["implementation"] == "in_a_thread"]
+    assert {(line["metric"], line["verdict"]) for line in lines} == {
+        ("peak_bytes", "unsupported"),
+        ("saved_bytes", "unsupported"),
+        ("peak_bytes", "measured"),  # of the backward, which autograd runs where it is asked to
+        ("allocations", "measured"),
+        ("allocated_bytes", "measured"),
+    }
+    measured_passes = {line["pass"] for line in lines if line["verdict"] == "measured"}
+    assert measured_passes == {"backward"}
+    details = {line["detail"] for line in lines if line["verdict"] == "unsupported"}
+    assert details == {"runs operators in a thread of its own, whose memory the profiler does not see"}
+
+
 def test_every_value_is_exact(measured: Measured) -> None:
     exact = {metric.name for metric in memory.SUITE.metrics if metric.exact}
     assert {line["metric"] for line in measured.records} == exact == {metric.name for metric in memory.SUITE.metrics}
@@ -161,7 +187,7 @@ def test_a_snapshot_is_of_forward_and_backward_where_there_is_a_run_folder(
     runs: list[Any] = []
     memory._allocations(cast("Gauge", SimpleNamespace(case=case, session=session)), Pass(lambda n: n, runs.append))
     assert written == [(case, folder)] * snapshots
-    assert runs == [1] * (1 + snapshots)
+    assert runs == [1] * (2 + snapshots)  # whether it is one thread, what it allocates
 
 
 def test_no_case_on_a_cpu_leaves_a_snapshot(measured: Measured) -> None:
