@@ -196,7 +196,9 @@ def test_a_sparse_tensor_is_those_that_it_is_made_of(layout: torch.layout, sizes
             torch.arange(6).reshape(2, 3) % 3, torch.ones(3), (3, 3), check_invariants=True
         )
     else:
-        sparse = torch.sparse_compressed_tensor(torch.arange(4), torch.arange(3), torch.ones(3), (3, 3), layout=layout)
+        sparse = torch.sparse_compressed_tensor(
+            torch.arange(4), torch.arange(3), torch.ones(3), (3, 3), layout=layout, check_invariants=True
+        )
     assert [tensor.untyped_storage().nbytes() for tensor in tensors_in([sparse])] == sizes
 
 

@@ -58,8 +58,8 @@ def _scene(scene: Scene, found: list[Profiled], look: dict[str, Look]) -> list[B
     finding = _gaps_in_words(found)
     return [
         *([Paragraph(finding)] if finding else []),
-        *_timelines(scene, found, look),
         overview_table(found),
+        *_timelines(scene, found, look),
         *(fold for profiled in found if (fold := _details(profiled, look, _span_s(found)))),
     ]
 
