@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from threading import Thread
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -436,9 +437,16 @@ def test_what_the_allocator_alone_knows_of_is_elsewhere_each_time_alike(call: Ca
     assert (found[0].saved_bytes, found[0].saved_extra_bytes) == (each * N, each * N)
 
 
-def test_what_is_elsewhere_comes_on_top_of_what_is_known() -> None:
-    call = stashing(lambda x: (x > 0, iter([x.exp()])))
-    assert rows(ledger_of(call, (leaf(),))) == [MASK, (ELSEWHERE, "", 4)]
+@pytest.mark.parametrize(
+    ("known", "row"),
+    [
+        (lambda x: x > 0, MASK),
+        (lambda x: np.ones(N), WIDE),  # of which the allocator knows nothing
+    ],
+)
+def test_what_is_elsewhere_comes_on_top_of_what_is_known(known: Callable[[Tensor], Any], row: Row) -> None:
+    call = stashing(lambda x: (known(x), iter([x.exp()])))
+    assert rows(ledger_of(call, (leaf(),))) == [row, (ELSEWHERE, "", 4)]
 
 
 def test_what_another_thread_keeps_nobody_sees_and_so_nothing_is_claimed() -> None:
