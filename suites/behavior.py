@@ -38,7 +38,7 @@ SUITE = Suite(
     order=15,
     eager_first=True,
     whatever_pass=True,
-    until=0.84,
+    until=0.78,
 )
 
 

@@ -83,7 +83,7 @@ SUITE = Suite(
     },
     order=13,
     eager_first=True,
-    until=0.8,
+    until=0.75,
 )
 
 

@@ -60,7 +60,7 @@ SUITE = Suite(
     },
     order=12,
     eager_first=True,
-    until=0.76,
+    until=0.72,
 )
 
 
