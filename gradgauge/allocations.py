@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,9 +33,22 @@ class Allocations:
 
 def allocations(action: Callable[[], Any], device: str) -> Allocations:
     """Return what `action` allocates on the device; its result is kept until that is known."""
-    # Garbage of earlier calls, freed meanwhile, would make this one look smaller.
-    gc.collect()
-    return _on_cpu(action) if device == "cpu" else _on_accelerator(action, device)
+    if device != "cpu":  # whose statistics would go down where garbage of earlier calls is freed meanwhile
+        gc.collect()
+    with _no_collection():
+        return _on_cpu(action) if device == "cpu" else _on_accelerator(action, device)
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Leave garbage alone: when Python collects it hangs on what ran before, and so would what is alive at once."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _on_cpu(action: Callable[[], Any]) -> Allocations:

@@ -49,11 +49,12 @@ def watch_compiling(run: Callable[[], Any]) -> Made:
     watch = Watch()
     run()
     compiled = watch.compiled()
-    found = Counter(_break_of(reason) for reason in graph_break_reasons if reason.graph_break)
+    found = Counter(break_of(reason) for reason in graph_break_reasons if reason.graph_break)
     return Made(compiled.graphs, compiled.breaks, tuple(found.items()), inductor_metrics.generated_kernel_count)
 
 
-def _break_of(found: Any) -> Break:
+def break_of(found: Any) -> Break:
+    """Return what dynamo says of a graph break, with its explanation, and the innermost line of a user's code."""
     lines = [line.strip() for line in str(found.reason).splitlines() if line.strip()]
     why = next((line.removeprefix("Explanation: ") for line in lines if line.startswith("Explanation: ")), "")
     own = [frame for frame in found.user_stack if not _is_torch(frame.filename)]

@@ -23,6 +23,15 @@ SQUARES: Mapping[str, tuple[str, ...]] = {
 """The shapes of a function that names none itself."""
 
 
+def smallest(shapes: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the first shape that the preset times: for what hangs on no size, where its kernels are compiled already.
+
+    >>> smallest(("64x64", "256x256"))
+    ('64x64',)
+    """
+    return shapes[:1]
+
+
 @dataclass(frozen=True)
 class Sweep:
     """A product of axes. shapes: the function's own for the preset, or the text that `pick` makes of them."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -23,6 +24,24 @@ def die_first() -> None:
     """Where memory runs out, have the kernel take this process and not the parent that reports on it. Linux only."""
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
+
+
+def environment_of_child() -> dict[str, str]:
+    """Return this process's environment, with this gradgauge importable, whatever lies in the current folder."""
+    package = str(Path(__file__).resolve().parent.parent)
+    path = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH", "")]))
+    # Or a module of the same name in the current folder would be run in place of the one that is meant.
+    return {**os.environ, "PYTHONPATH": path, "PYTHONSAFEPATH": "1"}
+
+
+def kill_with_children(process: subprocess.Popen[bytes]) -> None:
+    """End a process that has a session of its own, with whatever it started (compilers among them), and wait for it."""
+    if os.name == "posix":
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    else:
+        process.kill()
+    process.wait()
 
 
 SCARCE = 0.03

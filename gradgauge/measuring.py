@@ -1,4 +1,4 @@
-"""What the suites share: subjects built once a block, warm peaks, rounds handed to pytest-benchmark."""
+"""What the suites share: subjects built once a block, warm passes, rounds handed to pytest-benchmark."""
 
 from __future__ import annotations
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +15,7 @@ from typing import Any
 from gradgauge.cases import Case
 from gradgauge.job import Job, subject_key, technique_key
 from gradgauge.journal import Beat, JournalReader, Pulse
-from gradgauge.lifeline import memory_taken
+from gradgauge.lifeline import environment_of_child, kill_with_children, memory_taken
 from gradgauge.records import Record, Verdict
 from gradgauge.runs import RunFolder
 from gradgauge.steps import CaseStep, LoadStep, read_step
@@ -149,7 +147,7 @@ def _follow_worker(
             death = watchdog.reason_to_kill(worker.pid, beat)
             watch(progress)
     finally:
-        _kill(worker)
+        kill_with_children(worker)
     _take_news(reader, progress)
     if isinstance(read_step(pulse.read().step), CaseStep):
         progress.lost_s += watchdog.stalled_s  # what was lost while starting was never counted
@@ -189,11 +187,8 @@ class _Watchdog:
 
 
 def _start(folder: RunFolder, fresh_cache: Path | None) -> subprocess.Popen[bytes]:
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST_")}
+    environment = {key: value for key, value in environment_of_child().items() if not key.startswith("PYTEST_")}
     environment["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
-    environment["PYTHONSAFEPATH"] = "1"  # or a gradgauge.py in the current folder would be run in place of this one
-    package = str(Path(__file__).resolve().parent.parent)
-    environment["PYTHONPATH"] = os.pathsep.join(filter(None, [package, environment.get("PYTHONPATH", "")]))
     if fresh_cache:
         environment["TORCHINDUCTOR_CACHE_DIR"] = str(fresh_cache)
         environment["GRADGAUGE_FRESH_CACHE"] = "1"
@@ -206,16 +201,6 @@ def _start(folder: RunFolder, fresh_cache: Path | None) -> subprocess.Popen[byte
             env=environment,
             start_new_session=True,
         )
-
-
-def _kill(worker: subprocess.Popen[bytes]) -> None:
-    """End the worker and whatever it started (compilers among them)."""
-    if os.name == "posix":
-        with suppress(ProcessLookupError):
-            os.killpg(worker.pid, signal.SIGKILL)
-    else:
-        worker.kill()
-    worker.wait()
 
 
 def _name_death(returncode: int) -> str:

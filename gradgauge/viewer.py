@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shlex
-import signal
 import subprocess
 import sys
 import time
@@ -21,6 +19,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from gradgauge.lifeline import environment_of_child, kill_with_children
 from gradgauge.tensorboard_server import PLUGIN, ROUTES
 
 NEEDED = ("tensorboard", "torch_tb_profiler")
@@ -150,11 +149,8 @@ class TensorBoard:
 
 
 def _start(traces: Path, log: Path) -> subprocess.Popen[bytes]:
-    environment = dict(os.environ)
+    environment = environment_of_child()
     environment.pop("PYTHONWARNINGS", None)  # `error` would end it: TensorBoard imports what it deprecates itself
-    environment["PYTHONSAFEPATH"] = "1"  # or a tensorboard.py in the current folder would be run
-    package = str(Path(__file__).resolve().parent.parent)
-    environment["PYTHONPATH"] = os.pathsep.join(filter(None, [package, environment.get("PYTHONPATH", "")]))
     # Without the loader for event files, of which there are none: it is a server with a port of its own.
     arguments = ["--logdir", str(traces.resolve()), "--host", HOST, "--port", "0", "--load_fast", "false"]
     with log.open("wb") as output:
@@ -175,11 +171,6 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         with suppress(subprocess.TimeoutExpired):
             process.wait(ENDING_S)
     finally:
-        if os.name == "posix":
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-        else:
-            process.kill()
-        process.wait()
+        kill_with_children(process)
         if process.stdin:
             process.stdin.close()

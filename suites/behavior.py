@@ -13,18 +13,13 @@ from gradgauge.calling import Call
 from gradgauge.compilation import NO_GRAPH, Watch, forget_compiled
 from gradgauge.docket import Cell, Docket
 from gradgauge.gauge import Gauge
-from gradgauge.grid import Suite, Sweep
+from gradgauge.grid import Suite, Sweep, smallest
 from gradgauge.inputs import generator_for, random_inputs
 from gradgauge.loading import load_module
 from gradgauge.numerical import away_from
 from gradgauge.records import Verdict
 
 BOTH = ("forward_backward",)
-
-
-def smallest(shapes: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the first shape that the preset times: what holds here hangs on no size, and its kernels are there."""
-    return shapes[:1]
 
 
 SUITE = Suite(

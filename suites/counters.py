@@ -13,7 +13,7 @@ from gradgauge.compilation import NO_GRAPH, forget_compiled
 from gradgauge.compiling import Made, shapes_compiled_anew, watch_compiling
 from gradgauge.counting import count_calls, count_flops
 from gradgauge.gauge import Gauge
-from gradgauge.grid import SQUARES, Suite, Sweep
+from gradgauge.grid import SQUARES, Suite, Sweep, smallest
 from gradgauge.inputs import random_inputs
 from gradgauge.measuring import prepared, subject_of, warm_pass
 from gradgauge.passes import Pass, Subject, pass_of
@@ -66,11 +66,6 @@ SHORTER = (0, 1, 2, 3)
 LEAST_SIZE = 4
 """Sizes up to this stay: torch.compile takes 0 and 1 for constants."""
 NOT_COMPILED = Made(graphs=0, breaks=0, places=(), kernels=0)
-
-
-def smallest(shapes: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the first shape that the preset times: what is counted hangs on no size."""
-    return shapes[:1]
 
 
 SUITE = Suite(

@@ -38,18 +38,13 @@ from gradgauge.gradient_metrics import (
     VALUE_FIGURES,
     VALUE_ULP,
 )
-from gradgauge.grid import Suite, Sweep
+from gradgauge.grid import Suite, Sweep, smallest
 from gradgauge.numerical import check_first_order, check_second_order, smooth_inputs
 from gradgauge.power import Power, power_of_gradient, power_of_value
 from gradgauge.records import Metric, Verdict
 from gradgauge.situations import BROADCASTING, Situation, hostile_situations, main_situation
 
 BOTH = ("forward_backward",)
-
-
-def smallest(shapes: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the first shape that the preset times: compiled checks then reuse its kernels."""
-    return shapes[:1]
 
 
 def but_largest(shapes: tuple[str, ...]) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from gradgauge.attempts import Failure
 from gradgauge.cases import Case
 from gradgauge.gauge import Gauge
-from gradgauge.grid import Suite, Sweep
+from gradgauge.grid import Suite, Sweep, smallest
 from gradgauge.instructions import CALLS, count_instructions, unavailable_reason
 from gradgauge.records import Metric
 
@@ -17,11 +17,6 @@ INSTRUCTIONS = Metric(
     help="Instructions that the processor runs in one forward and backward on one thread, Python's included, as "
     "callgrind counts them; some permille of it differ from process to process.",
 )
-
-
-def smallest(shapes: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the first shape that the preset times: what calling costs shows there."""
-    return shapes[:1]
 
 
 SUITE = Suite(

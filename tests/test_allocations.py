@@ -85,14 +85,42 @@ def _uncollected() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("_uncollected")
-def test_garbage_of_earlier_calls_is_gone_before_anything_is_counted() -> None:
-    tensor = torch.ones(N)
-    garbage, cycle = weakref.ref(tensor), list[Any]()
+def in_a_cycle() -> weakref.ref[Tensor]:
+    """Leave a tensor as garbage that nothing but a collection frees."""
+    tensor, cycle = torch.ones(N), list[Any]()
     cycle += [cycle, tensor]
-    del cycle, tensor
-    seen: list[Tensor | None] = []
-    allocations(lambda: seen.append(garbage()), "cpu")
-    assert seen == [None]
+    return weakref.ref(tensor)
+
+
+def test_garbage_of_earlier_calls_changes_nothing_that_is_counted() -> None:
+    x = torch.ones(N)
+    clean = allocations(x.neg, "cpu")
+    left = [in_a_cycle() for _ in range(3)]
+    assert allocations(x.neg, "cpu") == clean
+
+    def freeing() -> Tensor:
+        gc.collect()
+        assert not any(garbage() for garbage in left)
+        return x.neg()
+
+    left.append(in_a_cycle())
+    assert allocations(freeing, "cpu") == clean
+
+
+def test_python_collects_no_garbage_meanwhile_and_does_so_again_behind_it() -> None:
+    enabled: list[bool] = []
+    allocations(lambda: enabled.append(gc.isenabled()), "cpu")
+    with pytest.raises(ZeroDivisionError):
+        allocations(lambda: 1 // 0, "cpu")
+    assert (enabled, gc.isenabled()) == ([False], True)
+
+
+def test_on_an_accelerator_garbage_is_gone_before_its_statistics_are_read(
+    accelerated: Callable[[FakeAccelerator], Allocations],
+) -> None:
+    garbage = in_a_cycle()
+    accelerated(FakeAccelerator({}, statistics("allocation", peak=30, current=10, allocated=40, asked=3)))
+    assert garbage() is None
 
 
 class FakeAccelerator:

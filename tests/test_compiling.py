@@ -194,4 +194,4 @@ OWN = [frame("/mine/relu.py", 3, "relu"), frame("/mine/helper.py", 9, "helper")]
 def test_a_break_is_told_by_its_cause_and_the_users_own_innermost_line(
     reason: str, stack: list[SimpleNamespace], found: Break
 ) -> None:
-    assert compiling._break_of(SimpleNamespace(reason=reason, user_stack=stack)) == found
+    assert compiling.break_of(SimpleNamespace(reason=reason, user_stack=stack)) == found

@@ -17,6 +17,7 @@ from gradgauge import supervisor
 from gradgauge.cases import Case
 from gradgauge.job import Job, technique_key
 from gradgauge.journal import Journal, Pulse
+from gradgauge.lifeline import kill_with_children
 from gradgauge.runs import RunFolder
 from gradgauge.steps import CaseStep, LoadStep
 from gradgauge.supervisor import POLL_S, Progress, Refused, WorkerLost, supervise
@@ -114,7 +115,7 @@ def run(world: World, monkeypatch: pytest.MonkeyPatch, *workers: Sequence[Act], 
         world.killed += 1
 
     monkeypatch.setattr(supervisor, "_start", start)
-    monkeypatch.setattr(supervisor, "_kill", kill)
+    monkeypatch.setattr(supervisor, "kill_with_children", kill)
     progress = supervise(
         a_job(world.folder), world.folder, timeout_s, None, lambda progress: world.seen.append(progress.step)
     )
@@ -347,11 +348,11 @@ def test_killing_a_worker_takes_along_what_it_started() -> None:
     worker = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, start_new_session=True)
     assert worker.stdout is not None
     child = int(worker.stdout.readline())
-    supervisor._kill(worker)
+    kill_with_children(worker)
     worker.stdout.close()
     assert worker.returncode == -signal.SIGKILL
     assert is_gone_soon(child)  # init reaps it in its own time
-    supervisor._kill(worker)  # a second time does no harm
+    kill_with_children(worker)  # a second time does no harm
 
 
 def test_the_job_of_a_worker_is_json(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,7 @@ from gradgauge.behavior.operators import custom_operators
 from gradgauge.behavior.subject import Subject, Using, expect_near, expect_same_run, may_refuse, rounding_tolerance
 from gradgauge.calling import gradients_of, outputs_of
 from gradgauge.compilation import captured_anew
+from gradgauge.compiling import break_of
 from gradgauge.loading import first_line
 
 BACKEND = "aot_eager"
@@ -39,12 +40,8 @@ def count_breaks(subject: Subject) -> Breaks:
     subject = subject.apart()
     with captured_anew():
         explained = torch._dynamo.explain(subject.call)(*subject.leaves())  # noqa: SLF001  (the documented name)
-    reason = ""
-    for found in explained.break_reasons:
-        place = next((frame for frame in reversed(found.user_stack) if "torch" not in frame.filename), None)
-        said = str(found.reason).strip().splitlines()[0]
-        reason = f"{said} ({place.name}, line {place.lineno})" if place else said
-        break
+    first = next(map(break_of, explained.break_reasons), None)
+    reason = f"{first.reason} ({first.line})" if first and first.line else first.reason if first else ""
     return Breaks(explained.graph_break_count, reason)
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,7 +27,8 @@ def broken_twice(x: Tensor) -> Tensor:
 def test_breaks_are_counted_and_the_first_is_told_with_its_place() -> None:
     breaks = count_breaks(a_subject(lambda x: broken_twice(x + 1)))
     assert breaks.count == 2
-    assert f"(broken_twice, line {broken_twice.__code__.co_firstlineno + 1})" in breaks.reason
+    code = broken_twice.__code__
+    assert f"(broken_twice, {Path(code.co_filename).name}:{code.co_firstlineno + 1})" in breaks.reason
     assert count_breaks(a_subject(torch.tanh)).count <= 0
 
 
