@@ -72,7 +72,7 @@ SUITE = Suite(
     question=__doc__,
     metrics=(OPERATORS, KERNELS, WAITS, FLOPS, BREAKS, BREAK, RECOMPILES, GENERATED),
     sweeps={
-        "quick": (Sweep(PASSES, pick=smallest),),
+        "quick": (Sweep(PASSES, modes=("eager",), pick=smallest),),
         "standard": (Sweep(PASSES, pick=smallest),),
         "full": (Sweep(PASSES, dtypes=("float32", "bfloat16"), pick=smallest),),
     },
