@@ -402,6 +402,7 @@ def counted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
     """Return runs of the same cases, data-dependent ones with graph breaks among them, under various circumstances."""
     chosen = ["--suite=memory", "--suite=counters", "--function=ternary_activation", "--shape=64x64"]
     chosen += ["--implementation=masked_function", "--implementation=reference", "--preset=quick", "--limit=none"]
+    chosen += ["--mode=eager", "--mode=compiled"]  # quick itself counts what is eager alone
     runs = {}
     for name, (threads, seed, busy, more) in CIRCUMSTANCES.items():
         with load(busy):
