@@ -62,11 +62,14 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Found:
     folder = RunFolder.create(root)
     selection = {
         "suites": ("memory", "counters"),
+        "shapes": ("64x64",),
         "devices": ("cpu",),
         "functions": (FOLDER.name,),
         "implementations": tuple(name + suffix for name in PLANTED for suffix in ("", CLEAN)),
     }
-    return Found(measure_here(folder, a_job(folder, selection, implementations=(str(root),), only_mine=True)))
+    return Found(
+        measure_here(folder, a_job(folder, selection, implementations=(str(root),), only_mine=True, preset="standard"))
+    )
 
 
 @pytest.fixture(params=PLANTED)
