@@ -7,7 +7,7 @@ import random
 import time
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from gradgauge.attempts import Failure, attempt
@@ -80,7 +80,14 @@ def measure_block(
     Ending as soon as an interval is narrow makes the interval a little too short: with independent lognormal rounds,
     the nominal 95 % covered the median in 93 to 94 % of 1,500 simulated cases (a test repeats it with fewer).
     """
-    turns = _Turns(budget_s, precision, on_step, now)
+    cases = {subject.key: subject.case for subject in subjects}
+
+    def tell(key: Key, doing: str) -> None:
+        if key in cases:
+            on_step(cases[key], doing)
+
+    shuffle = random.Random(0)
+    turns = _Turns(budget_s, precision, tell, now, lambda alive, _: shuffle.sample(alive, len(alive)))
     compiled: dict[Case, Compiled] = {}
     for subject in subjects:
         turns.add(subject.case, subject.key, partial(warm_up, subject, clock_for, compiled))
@@ -94,6 +101,43 @@ def measure_block(
     )
 
 
+Sides = tuple[Samples | Failure, Samples | Failure]
+
+
+def measure_pair(
+    warm_ups: tuple[Callable[[], Runner | Failure], Callable[[], Runner | Failure]],
+    case: Case,
+    budget_s: float,
+    on_step: Callable[[int, str], None],
+    now: Callable[[], float] = time.monotonic,
+) -> tuple[Sides, Spent]:
+    """Return the rounds of two runners of one case, taken in the order A B B A …, or why one of them has none.
+
+    warm_ups: make the runners, which are to work on the same tensors. on_step: told which of the two, 0 or 1, is in
+    hand, and what is being done with it. Both take equally many calls a round; round i of the one belongs to round i
+    of the other. Who was second in one turn is first in the next, so that what changes steadily meanwhile cancels.
+    The pair is over after `budget_s` seconds, but not before FEWEST_ROUNDS turns, and at once when one of them fails.
+    """
+    turns = _Turns(
+        budget_s,
+        0.0,
+        lambda key, doing: on_step(int(key == 1), doing),
+        now,
+        lambda alive, turn: alive if turn % 2 == 0 else alive[::-1],
+        needed=2,
+    )
+    for key, make in enumerate(warm_ups):
+        turns.add(case, key, partial(_under, key, make))
+    turns.take()
+    return (turns.outcome(0), turns.outcome(1)), turns.spent
+
+
+def _under(key: Key, make: Callable[[], Runner | Failure]) -> Runner | Failure:
+    """Return what was made, known by a key of the caller's: two revisions of one case have the same of their own."""
+    runner = make()
+    return runner if isinstance(runner, Failure) else replace(runner, key=key)
+
+
 def _judged(outcome: Samples | Failure, protocol: TimingProtocol) -> Samples | Failure:
     """Return the outcome: a limit, not a fault, where a graph was to be run through twice, which nobody promised."""
     if isinstance(outcome, Failure) and outcome.verdict is Verdict.FAIL and protocol.backward == "retained":
@@ -102,20 +146,32 @@ def _judged(outcome: Samples | Failure, protocol: TimingProtocol) -> Samples | F
 
 
 class _Turns:
-    """The runners of one block: who is still in, what became of those who are not, and where the time goes."""
+    """The runners of one block: who is still in, what became of those who are not, and where the time goes.
 
-    def __init__(self, budget_s: float, precision: float, on_step: Step, now: Callable[[], float]) -> None:
+    order: those who are in, and the turn's number → who follows whom. needed: with fewer left in, all is over.
+    """
+
+    def __init__(
+        self,
+        budget_s: float,
+        precision: float,
+        on_step: Callable[[Key, str], None],
+        now: Callable[[], float],
+        order: Callable[[list[Runner], int], list[Runner]],
+        *,
+        needed: int = 1,
+    ) -> None:
         self.spent = Spent()
         self._budget_s, self._precision, self._on_step, self._now = budget_s, precision, on_step, now
+        self._order, self._needed = order, needed
         self._runners: list[Runner] = []
-        self._shuffle = random.Random(0)
         self._failures: dict[Key, Failure] = {}
         self._next_look = FEWEST_PRECISE_ROUNDS
 
     def add(self, case: Case | None, key: Key, warm_up: Callable[[], Runner | Failure]) -> None:
         """Warm a runner up and let it take part; one that fails is out."""
         began = self._now()
-        self._step(case, "warming up")
+        self._on_step(key, "warming up")
         runner = attempt(f"{case.pass_ if case else 'companion'} warm-up", warm_up)
         if isinstance(runner, Failure):
             self._failures[key] = runner
@@ -139,8 +195,8 @@ class _Turns:
             self.spent.calibration_s += self._now() - began
             started = self._now()
             turn = 0
-            while (alive := self._alive()) and not self._is_over(alive, turn, self._now() - started):
-                for runner in self._shuffle.sample(alive, len(alive)):
+            while len(alive := self._alive()) >= self._needed and not self._is_over(alive, turn, self._now() - started):
+                for runner in self._order(alive, turn):
                     self._try(runner, "timed round", self._take_round)
                 turn += 1
 
@@ -162,14 +218,10 @@ class _Turns:
     def _is_precise(self, runner: Runner) -> bool:
         return estimate_median(runner.samples().kept_s).is_within(self._precision)
 
-    def _step(self, case: Case | None, doing: str) -> None:
-        if case:
-            self._on_step(case, doing)
-
     def _try(self, runner: Runner, doing: str, action: Callable[[Runner], None]) -> None:
         if runner.key in self._failures:
             return
-        self._step(runner.case, doing)
+        self._on_step(runner.key, doing)
         failure = attempt(f"{runner.name} {doing}", lambda: action(runner))
         if isinstance(failure, Failure):
             self._failures[runner.key] = failure
