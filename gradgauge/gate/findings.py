@@ -249,8 +249,3 @@ class Gate:
             )
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise UnreadableRun(f"{file}: not what a gate writes: {type(error).__name__}: {error}") from error
-
-
-def without_accepted(findings: Iterable[Finding]) -> list[Finding]:
-    """Return the findings that fail the gate."""
-    return [finding for finding in findings if finding.fails]
