@@ -34,6 +34,7 @@ class Request:
     timing: how cases are timed.
     limit_s: after how many seconds of measuring no further case is begun, None for never.
     timeout_s: the longest that one step of one case may take.
+    builtin: a folder in place of the built-in implementations, None for those themselves.
     """
 
     preset: str
@@ -47,15 +48,20 @@ class Request:
     timing: Timing
     timeout_s: float
     fresh_cache: bool
+    builtin: Path | None = None
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended. status: gradgauge's exit status; problems: one line for each thing that makes it 1."""
+    """How a run ended. status: gradgauge's exit status; problems: one line for each thing that makes it 1.
+
+    complete: the suites ran to their end.
+    """
 
     folder: RunFolder
     status: int
     problems: tuple[str, ...]
+    complete: bool = True
 
 
 class Interrupted(Exception):
@@ -67,11 +73,18 @@ class Interrupted(Exception):
 
 
 def run_bench(request: Request, watch: Callable[[Progress], None]) -> Outcome:
-    """Measure what was asked for and leave a run folder; the report is not written yet.
+    """Measure what was asked for and leave a run folder, the latest one; the report is not written yet.
 
     watch: told the progress several times a second. Raises Interrupted on Ctrl-C, with the run closed as incomplete.
     """
-    folder = RunFolder.create(request.results)
+    outcome = measure_into(RunFolder.create(request.results), request, watch)
+    if outcome.complete:
+        outcome.folder.link_as_latest()
+    return outcome
+
+
+def measure_into(folder: RunFolder, request: Request, watch: Callable[[Progress], None]) -> Outcome:
+    """Measure what was asked for into a folder that is there and empty; else as `run_bench`."""
     description = _describe_request(request, folder)
     folder.write_description(description)
     progress = Progress()
@@ -97,10 +110,8 @@ def run_bench(request: Request, watch: Callable[[Progress], None]) -> Outcome:
         raise
     complete = progress.status in RAN_TO_ITS_END
     _close(folder, description, progress, complete=complete)
-    if complete:
-        folder.link_as_latest()
     problems = _problems(folder, progress)
-    return Outcome(folder, 1 if problems else 0, problems)
+    return Outcome(folder, 1 if problems else 0, problems, complete)
 
 
 def _job(request: Request, folder: RunFolder) -> Job:
@@ -115,6 +126,7 @@ def _job(request: Request, folder: RunFolder) -> Job:
         timing=request.timing,
         limit_s=request.limit_s,
         timeout_s=request.timeout_s,
+        builtin=str(request.builtin.resolve()) if request.builtin else "",
     )
 
 

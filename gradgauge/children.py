@@ -1,4 +1,7 @@
-"""Processes that measure what this one cannot: they are given a job and cases, and answer a line of JSON for each."""
+"""Processes that measure what this one cannot: they are given a job and cases, and answer a line of JSON for each.
+
+Who asks needs no torch.
+"""
 
 from __future__ import annotations
 
@@ -14,20 +17,34 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import IO, Any
-
-import torch
+from typing import IO, TYPE_CHECKING, Any, Protocol
 
 from gradgauge.attempts import Failure
 from gradgauge.cases import Case
 from gradgauge.job import Job
 from gradgauge.lifeline import die_with_parent
 from gradgauge.records import Verdict
-from gradgauge.session import Session
+
+if TYPE_CHECKING:
+    from gradgauge.session import Session
 
 POLL_S = 1.0
 MOST_EARLY_DEATHS = 2
 """So often in a row a child may end before its first answer; then it is no fault of the cases."""
+
+
+class Writable(Protocol):
+    """A job, which the child reads from a file."""
+
+    def write(self, file: Path) -> None:
+        """Write it as JSON."""
+
+
+@dataclass(frozen=True)
+class Death(Failure):
+    """A case that ended its process, or hung in it. doing: what the child last said that it does, if it said so."""
+
+    doing: str = ""
 
 
 @dataclass(frozen=True)
@@ -43,7 +60,7 @@ class Child:
     environment: Mapping[str, str] | None = None
 
 
-def ask(child: Child, job: Job, cases: Sequence[Case], beat: Callable[[Case], None]) -> dict[Case, Any | Failure]:
+def ask(child: Child, job: Writable, cases: Sequence[Case], beat: Callable[[Case], None]) -> dict[Case, Any | Failure]:
     """Return what the child answers for each case, or why it has no answer.
 
     A case that ends its child, or hangs in it, costs itself alone: the rest is asked of another one.
@@ -53,21 +70,22 @@ def ask(child: Child, job: Job, cases: Sequence[Case], beat: Callable[[Case], No
     deaths = 0
     while len(answers) < len(cases) and deaths < MOST_EARLY_DEATHS:
         left = cases[len(answers) :]
-        found, status = _ask_one(child, job, left, beat)
+        found, status, doing = _ask_one(child, job, left, beat)
         answers |= found
         if len(found) < len(left):
             died = f"ended the process that measured it, or hung in it (status {status})"
-            answers[left[len(found)]] = Failure(Verdict.CRASHED, died)
+            answers[left[len(found)]] = Death(Verdict.CRASHED, died, doing)
         deaths = 0 if found else deaths + 1
     lost = Failure(Verdict.CRASHED, "the process that measures ends before it has measured anything")
     return answers | dict.fromkeys(cases[len(answers) :], lost)
 
 
 def _ask_one(
-    child: Child, job: Job, cases: Sequence[Case], beat: Callable[[Case], None]
-) -> tuple[dict[Case, Any | Failure], int]:
-    """Return the answers of one child, and its status where it did not give them all."""
+    child: Child, job: Writable, cases: Sequence[Case], beat: Callable[[Case], None]
+) -> tuple[dict[Case, Any | Failure], int, str]:
+    """Return the answers of one child, and its status and what it was doing where it did not give them all."""
     answers: dict[Case, Any | Failure] = {}
+    doing = ""
     with TemporaryDirectory(prefix="gradgauge-job-") as folder:
         job.write(Path(folder) / "job.json")
         process = subprocess.Popen(
@@ -95,13 +113,14 @@ def _ask_one(
                 has_ended = True
                 break
             heard, told = time.monotonic(), json.loads(line)
-            if told:
+            doing = told.get("doing", "")
+            if "answer" in told or "verdict" in told:
                 answers[case] = _answer(told)
         if not has_ended:
             process.kill()
         process.wait()
         reader.join()
-    return answers, process.returncode
+    return answers, process.returncode, doing
 
 
 def _follow(stream: IO[bytes], lines: queue.Queue[bytes | None]) -> None:
@@ -121,9 +140,21 @@ def answer_all(answer: Callable[[Session, Case, Callable[[], None]], Any | Failu
 
     It is given the session, a case, and what it calls now and then, to show that it is alive.
     """
-    die_with_parent()
+    import torch
+
+    from gradgauge.session import Session
+
     session = Session(Job.read(Path(sys.argv[1])))
     torch.set_num_threads(session.job.threads or torch.get_num_threads())
+    serve(lambda case, tell: answer(session, case, lambda: tell("")))
+
+
+def serve(answer: Callable[[Case, Callable[[str], None]], Any | Failure]) -> None:
+    """Be the child: read cases from standard input, and write what `answer` returns for each.
+
+    It is given a case, and what it calls now and then to show that it is alive, with what it is doing.
+    """
+    die_with_parent()
     # What anybody's code prints goes elsewhere than the answers.
     answers, sys.stdout = os.fdopen(os.dup(1), "w", encoding="utf-8"), sys.stderr
     os.dup2(2, 1)
@@ -133,6 +164,6 @@ def answer_all(answer: Callable[[Session, Case, Callable[[], None]], Any | Failu
         answers.flush()
 
     for keys in json.load(sys.stdin):
-        found = answer(session, Case.from_json(keys), lambda: tell({}))
+        found = answer(Case.from_json(keys), lambda doing: tell({"doing": doing}))
         is_failure = isinstance(found, Failure)
         tell({"verdict": found.verdict, "detail": found.detail} if is_failure else {"answer": found})

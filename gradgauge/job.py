@@ -17,7 +17,8 @@ from gradgauge.timing import Timing
 class Job:
     """One measuring session, or what is left of it.
 
-    run: the run folder. implementations: folders from outside. timing: how cases are timed.
+    run: the run folder. implementations: folders from outside. builtin: a folder in place of the built-in
+    implementations, empty for those themselves. timing: how cases are timed.
     timeout_s: how long one step may take.
     limit_s: seconds of measuring after which no further case is begun, None for no limit; spent_s: of them, by earlier
     workers. done: (suite, slug) already filed. dropped: function/implementation/device → why nothing more of it is
@@ -41,6 +42,7 @@ class Job:
     unloadable: Mapping[str, str] = field(default_factory=dict)
     checked: tuple[str, ...] = ()
     unchecked: tuple[str, ...] = ()
+    builtin: str = ""
 
     def write(self, file: Path) -> None:
         """Write the job as JSON."""

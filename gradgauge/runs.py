@@ -92,8 +92,13 @@ class RunFolder:
     @classmethod
     def create(cls, results: Path, now: datetime | None = None) -> RunFolder:
         """Make a new folder `runs/<UTC time>-<4 hex digits>` below `results`."""
+        return cls.create_in(results / "runs", now)
+
+    @classmethod
+    def create_in(cls, parent: Path, now: datetime | None = None) -> RunFolder:
+        """Make a new folder `<UTC time>-<4 hex digits>` in `parent`."""
         stamp = (now or datetime.now(UTC)).strftime("%Y%m%dT%H%M%SZ")
-        path = results / "runs" / f"{stamp}-{secrets.token_hex(2)}"
+        path = parent / f"{stamp}-{secrets.token_hex(2)}"
         path.mkdir(parents=True)
         return cls(path)
 

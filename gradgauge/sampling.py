@@ -34,6 +34,7 @@ MOST_ROUNDS = 2_000
 LONGEST_ROUND_S = 2e-2
 """Only whose round would last longer repeats its call less often than the others of its block."""
 
+TIMED_ROUND = "timed round"
 READINGS = 2
 LOOK_EVERY = 5
 LOOK_SHARE = 0.1
@@ -197,7 +198,7 @@ class _Turns:
             turn = 0
             while len(alive := self._alive()) >= self._needed and not self._is_over(alive, turn, self._now() - started):
                 for runner in self._order(alive, turn):
-                    self._try(runner, "timed round", self._take_round)
+                    self._try(runner, TIMED_ROUND, self._take_round)
                 turn += 1
 
     def _alive(self) -> list[Runner]:

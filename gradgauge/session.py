@@ -180,7 +180,7 @@ def roots_of(job: Job) -> list[Path]:
 
     The built-in ones are read even for `only_mine`, because a folder from outside may add to a built-in function.
     """
-    return [builtin_folder("implementations"), *map(Path, job.implementations)]
+    return [Path(job.builtin) if job.builtin else builtin_folder("implementations"), *map(Path, job.implementations)]
 
 
 def _only_mine(catalog: Catalog) -> Catalog:

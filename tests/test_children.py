@@ -11,7 +11,7 @@ import pytest
 
 from gradgauge.attempts import Failure
 from gradgauge.cases import Case
-from gradgauge.children import Child, ask
+from gradgauge.children import Child, Death, ask
 from gradgauge.records import Verdict
 from gradgauge.runs import RunFolder
 from tests.fakes import a_case, a_job, environment
@@ -65,7 +65,7 @@ def test_each_case_gets_its_answer_and_what_is_printed_is_none(folder: RunFolder
 def test_who_ends_the_process_costs_itself_alone(folder: RunFolder, tmp_path: Path) -> None:
     answers, _ = asked(folder, tmp_path, "first", "dies", "second", "dies again", "third")
     assert answers["first"]["name"] == "first"
-    assert answers["dies"] == Failure(Verdict.CRASHED, "ended the process that measured it, or hung in it (status 3)")
+    assert answers["dies"] == Death(Verdict.CRASHED, "ended the process that measured it, or hung in it (status 3)")
     assert answers["second"]["name"] == "second"
     assert answers["third"]["name"] == "third"
 
