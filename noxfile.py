@@ -33,6 +33,14 @@ def profile(session: nox.Session) -> None:
 
 
 @nox.session
+def gate(session: nox.Session) -> None:
+    """Judge the working tree against an earlier revision: gradgauge gate. `-- --base REV`; what is open passes."""
+    install(session, extras=("training",))
+    # nox turns every status into 1: what cannot be told must not look like a regression.
+    gradgauge(session, "gate", "--cannot-tell", "pass")
+
+
+@nox.session
 def report(session: nox.Session) -> None:
     """Write the HTML report of a run: gradgauge report. `nox -s report -- --help` lists the options."""
     install(session, torch=False)
@@ -48,10 +56,16 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Check style and formatting with ruff. To repair: `ruff check --fix` and `ruff format`."""
+    """Check style, formatting and workflows. To repair the first two: `ruff check --fix` and `ruff format`."""
     install(session, "lint", project=False)
     session.run("ruff", "check", *session.posargs)
     session.run("ruff", "format", "--check", *session.posargs)
+    workflows = sorted(map(str, Path(".github/workflows").glob("*.yml")))
+    session.run("zizmor", "--offline", "--strict-collection", ".github")
+    session.run("check-jsonschema", "--builtin-schema", "vendor.github-workflows", *workflows)
+    gitlab = ("--builtin-schema", "vendor.gitlab-ci", "--data-transform", "gitlab-ci")
+    session.run("check-jsonschema", *gitlab, "docs/gitlab-gate.yml")
+    session.run("shellcheck", ".ci/run")
 
 
 @nox.session
@@ -79,10 +93,10 @@ def timers(session: nox.Session) -> None:
     session.run("python", "-m", "calibration.timers", *session.posargs)
 
 
-def gradgauge(session: nox.Session, command: str) -> None:
-    """Run a gradgauge command with what follows `--`."""
+def gradgauge(session: nox.Session, *command: str) -> None:
+    """Run a gradgauge command with what follows `--`, which has the last word."""
     # After Ctrl-C gradgauge ends its worker and closes the run's files; nox would kill it after half a second.
-    session.run("gradgauge", command, *session.posargs, interrupt_timeout=30, terminate_timeout=10)
+    session.run("gradgauge", *command, *session.posargs, interrupt_timeout=30, terminate_timeout=10)
 
 
 def install(

@@ -17,7 +17,7 @@ from rich.markup import escape
 from gradgauge import __version__, viewer
 from gradgauge.bench import Interrupted, Outcome, Request, run_bench
 from gradgauge.catalog import UnreadablePath, builtin_folder
-from gradgauge.grid import Selection
+from gradgauge.gate.commands import accept, gate
 from gradgauge.options import (
     PROFILE,
     Caches,
@@ -47,6 +47,7 @@ from gradgauge.options import (
     check_numbers,
     limit_seconds,
     scan_files,
+    selection_of,
     timing_of,
 )
 from gradgauge.runs import RunFolder, UnreadableRun
@@ -66,6 +67,8 @@ app = typer.Typer(
     help="Measure interchangeable implementations of one PyTorch function: speed, memory, gradients.",
 )
 out = Console(highlight=False)
+app.command()(gate)
+app.command()(accept)
 
 
 @app.command()
@@ -94,7 +97,7 @@ def bench(  # noqa: PLR0913, PLR0917  (typer reads the options off the signature
     seed: Seed = 0,
 ) -> int:
     """Measure, write the report, print where it is."""
-    selection = _selection(suite, function, implementation, mode, pass_, device, dtype, shape, layout)
+    selection = selection_of(suite, function, implementation, mode, pass_, device, dtype, shape, layout)
     if PROFILE in selection.suites:
         raise Usage(f"--suite {PROFILE} runs by itself: gradgauge profile")
     folders = tuple(implementations or ())
@@ -130,7 +133,7 @@ def profile(  # noqa: PLR0913, PLR0917  (as above)
     open_: Annotated[bool, typer.Option("--open", help="Then show the traces in TensorBoard, until Ctrl-C.")] = False,
 ) -> int:
     """Trace forward and backward under torch.profiler, write traces and report; nothing is timed meanwhile."""
-    selection = _selection((PROFILE,), function, implementation, mode, None, device, dtype, shape, layout)
+    selection = selection_of((PROFILE,), function, implementation, mode, None, device, dtype, shape, layout)
     folders = tuple(implementations or ())
     check_choices(preset, selection, folders, only_mine=only_mine)
     check_numbers(timeout, threads)
@@ -152,10 +155,6 @@ def profile(  # noqa: PLR0913, PLR0917  (as above)
         told = f"to see them in TensorBoard: `gradgauge profile --open`, or `{viewer.command_for(traces)}`"
         out.print(escape(told), soft_wrap=True)
     return outcome.status
-
-
-def _selection(*axes: Sequence[str] | None) -> Selection:
-    return Selection(*(tuple(dict.fromkeys(chosen or ())) for chosen in axes))
 
 
 @app.command()
@@ -210,7 +209,10 @@ def _root(
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line; exit 0 fine, 1 a measured failure, 2 wrong usage or input, 130 interrupted."""
+    """Run the command line.
+
+    Exit 0 fine, 1 a measured failure, 2 wrong usage or input, 3 the gate cannot tell, 130 interrupted.
+    """
     # A kill closes the run as Ctrl-C does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:

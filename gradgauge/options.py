@@ -84,6 +84,11 @@ Results = Annotated[Path, typer.Option("--results", help="Where runs go.")]
 Measured = Annotated[Path, typer.Option("--results", help="Where runs lie; what the newest one found is shown.")]
 
 
+def selection_of(*axes: Sequence[str] | None) -> Selection:
+    """Return what the user chose, axis by axis in the order of `Selection`, each value once."""
+    return Selection(*(tuple(dict.fromkeys(chosen or ())) for chosen in axes))
+
+
 def check_choices(preset: str, selection: Selection, folders: tuple[Path, ...], *, only_mine: bool) -> None:
     """Raise Usage or UnreadablePath for the first value that is not to be had; no file of anybody's is run."""
     check_among("preset", (preset,), PRESETS)

@@ -76,13 +76,13 @@ class Limits:
             raise BadLimits(f"{file}: tolerances = {tolerances!r} is no table")
         where = f"{file}: tolerance"
         return cls(
-            _share(where, table.get("tolerance", TOLERANCE)),
+            share_of(where, table.get("tolerance", TOLERANCE)),
             floor_ns / 1e9,
-            {pattern: _share(f"{where} of {pattern!r}", value) for pattern, value in tolerances.items()},
+            {pattern: share_of(f"{where} of {pattern!r}", value) for pattern, value in tolerances.items()},
         )
 
 
-def _share(where: str, given: Any) -> float:
+def share_of(where: str, given: Any) -> float:
     """Return the share that `"3%"` or `0.03` names; raise BadLimits unless it lies between 0 and 1."""
     try:
         share = float(given.removesuffix("%")) / 100 if isinstance(given, str) and given.endswith("%") else float(given)

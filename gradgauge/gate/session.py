@@ -111,7 +111,9 @@ def _gate(session: _Session, side: Side, candidate: Tree) -> Gate:
 
 
 @dataclass(frozen=True)
-class _Files:
+class Files:
+    """The files of the gated folders. roots: those folders."""
+
     roots: tuple[Path, ...]
 
     def digest(self, function: str, implementation: str) -> str:
@@ -120,8 +122,8 @@ class _Files:
         return next((code_digest(file) for file in files if file.is_file()), "")
 
 
-def _technique_files(tree: Tree) -> _Files:
-    return _Files(_present(tree))
+def _technique_files(tree: Tree) -> Files:
+    return Files(_present(tree))
 
 
 def _present(tree: Tree) -> tuple[Path, ...]:

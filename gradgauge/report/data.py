@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gradgauge.cases import Case, broadcast_elements, parse_shapes
+from gradgauge.gate.findings import GATE_JSON, Gate
 from gradgauge.records import AVAILABILITY, Profile, Record, Series, Verdict
 from gradgauge.report.description import Description, read_case, read_description
+from gradgauge.report.gates import read_gate
 from gradgauge.report.labels import odd_labels, words
 from gradgauge.report.profiles import read_profile
 from gradgauge.report.reading import Node
@@ -23,19 +25,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RunData:
-    """One run. cut_short: the last line of a file was left half-written, as a kill leaves it."""
+    """One run. cut_short: the last line of a file was left half-written, as a kill leaves it.
+
+    gate: what the regression gate found, where it was the gate that made the run folder.
+    """
 
     description: Description
     records: tuple[Record, ...]
     series: tuple[Series, ...]
     profiles: tuple[Profile, ...] = ()
     cut_short: tuple[str, ...] = ()
+    gate: Gate | None = None
 
     @classmethod
     def load(cls, folder: RunFolder, suite: str = "") -> RunData:
         """Read a run folder. Raises UnreadableRun naming the file, the line and the key that is wrong.
 
-        suite: only what it recorded and what could not run at all, no curves and no profiles; ten times as quick.
+        suite: only what it recorded and what could not run at all, no curves, profiles and gate; ten times as quick.
         """
         run = Node(str(folder.run_json), _description_json(folder))
         lines = (line for line in _nodes(folder.records_jsonl) if not suite or _belongs(line, suite))
@@ -49,6 +55,7 @@ class RunData:
                 for path in (folder.records_jsonl, folder.series_jsonl, folder.profiles_jsonl)
                 if _ends_without_newline(path)
             ),
+            gate=None if suite else read_gate(folder.path / GATE_JSON),
         )
 
     @cached_property
