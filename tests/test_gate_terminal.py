@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -27,7 +28,7 @@ def lines_of(text: str) -> list[str]:
     [
         (green(), "passed: 24 cases, none slower; 812 figures and verdicts alike"),
         (long(300), "failed: 300 regressions"),
-        (EMPTY, "passed: nothing was compared"),
+        (EMPTY, "failed: nothing was compared"),
     ],
 )
 def test_the_headline_comes_last(found: Gate, said: str) -> None:
@@ -55,7 +56,7 @@ def test_red_has_times_worst_first_then_changes_then_the_rest_then_notes() -> No
     assert places == sorted(places)
     (row,) = (line for line in lines_of(text) if "+10.2 %" in line)
     assert row.split("  ")[0] == "where · compiled · forward"
-    for cell in ("3 %", "140 in 5", "slower"):
+    for cell in ("3 %", "140/5", "slower"):
         assert cell in row
     assert "4.0 KiB   8.0 KiB   +100.0 %   worse" in text
     assert "slower, accepted" in text
@@ -83,6 +84,13 @@ def test_what_fails_comes_first_among_the_changes() -> None:
     assert exact_table([worse, better], most=1).row_count == 1
 
 
+def test_why_a_figure_changed_stands_below_it() -> None:
+    crashed = replace(exact(Outcome.CANDIDATE_FAILS, "measured", "crashed"), detail="killed by\nsignal 11")
+    lines = lines_of(printed(gate(crashed)))
+    (at,) = (index for index, line in enumerate(lines) if "saved_bytes" in line)
+    assert lines[at + 1] == "killed by signal 11"
+
+
 def test_a_finding_without_a_time_is_no_row_among_times() -> None:
     with pytest.raises(ValueError, match="removed: relu · a: no time"):
         times_table([implementation(Outcome.REMOVED, "a")])
@@ -94,7 +102,13 @@ def test_nothing_is_wider_than_a_narrow_terminal(name: str) -> None:
 
 
 def test_a_change_and_its_interval_stand_in_one_line_of_80_columns() -> None:
-    assert "+10.2 % [+9.0, +11.4]" in printed(red(), width=80)
+    (line,) = (line for line in printed(red(), width=80).splitlines() if "+10.2 % [+9.0, +11.4]" in line)
+    assert line.split()[-3:] == ["%", "140/5", "slower"]
+
+
+@pytest.mark.parametrize("word", ["masked_function", "cannot tell", "faster", "accepted", "140/5"])
+def test_no_column_is_cut_off_in_80_columns(word: str) -> None:
+    assert word in printed(gate(*red().times()), width=80)
 
 
 def test_names_are_neither_markup_nor_orders_to_the_terminal() -> None:

@@ -126,7 +126,7 @@ def test_the_floor_is_the_limit_where_it_is_more_than_the_tolerance() -> None:
     ("found", "said"),
     [
         (green(), "passed: 24 cases, none slower; 812 figures and verdicts alike"),
-        (EMPTY, "passed: nothing was compared"),
+        (EMPTY, "failed: nothing was compared"),
         (gate(timed(Outcome.NO_REGRESSION, 1.0), compared=1), "passed: 1 case, none slower; 1 figure or verdict alike"),
         (gate(timed(Outcome.IMPROVEMENT, 0.8), compared=0), "passed: 1 case, none slower, 1 faster"),
         (gate(replace(SLOW, accepted="rare"), compared=0), "passed: 1 case, 1 slower; 1 accepted"),

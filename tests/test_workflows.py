@@ -15,7 +15,10 @@ from typing import Any
 
 import pytest
 import yaml
+from typer.core import TyperGroup
+from typer.main import get_command
 
+from gradgauge.cli import app
 from gradgauge.gate.markdown import MARKER
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -152,6 +155,22 @@ def test_every_input_is_read() -> None:
     text = (FOLDER / "gate.yml").read_text(encoding="utf-8")
     for name in read("gate.yml")["on"]["workflow_call"]["inputs"]:
         assert f"inputs.{name}" in text, name
+
+
+def test_options_of_the_gate_are_its_own() -> None:
+    commands = get_command(app)
+    assert isinstance(commands, TyperGroup)
+    known = {
+        f"gradgauge {name}": {option for each in commands.commands[name].params for option in each.opts}
+        for name in ("gate", "accept")
+    }
+    page = (ROOT / "docs" / "ci.md").read_text(encoding="utf-8")
+    accepting = re.findall(r"^\$ gradgauge accept.*$", page, flags=re.MULTILINE)
+    gating = [step("gate.yml", "Gate")["run"], SCRIPTS[GITLAB.name], page[: page.index("## Accept a change")]]
+    for command, texts in {"gradgauge accept": accepting, "gradgauge gate": gating}.items():
+        named = {option for text in texts for option in re.findall(r"(?<![\w-])--[a-z][a-z-]*", text)}
+        assert named, command
+        assert named <= known[command], command
 
 
 @pytest.mark.parametrize("script", SCRIPTS.values(), ids=SCRIPTS)

@@ -1,155 +1,196 @@
-"""Changes accepted on purpose: a small committed file beside the implementations (no torch).
-
-An acceptance holds for one technique, one metric and one change, and expires when the technique's code changes next.
-"""
+"""What somebody accepted on purpose: `accepted.json` beside the implementations (no torch)."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
+from typing import Any
 
-from gradgauge.gate.findings import Finding, Outcome
+from gradgauge.cases import Case
+from gradgauge.gate.findings import FAILING, Finding, Outcome
+from gradgauge.records import Verdict
+from gradgauge.report.description import read_case
+from gradgauge.report.reading import Node
 from gradgauge.runs import UnreadableRun
 
+SCHEMA_VERSION = 1
 ACCEPTED_JSON = "accepted.json"
-AXES = ("mode", "pass_", "device", "dtype", "shape", "layout")
 
 Digest = Callable[[str, str], str]
-"""Function and implementation → a digest of the candidate's code; empty where there is none."""
+"""Function, implementation → a digest of the candidate's code; empty where there is none."""
+
+_WORDS = ("kind", "suite", "metric", "reason", "code")
+_KEYS = ("outcome", *_WORDS, "labels", "baseline", "candidate")
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True)
 class Acceptance:
-    """One accepted change. An axis that is empty stands for any.
+    """One accepted change; it ends with the code that it was given for.
 
-    kind, suite, metric: as the finding has them, `""` for a metric where the technique itself is meant.
-    allowed: the verdict, the figure or, of times, the ratio up to which it is accepted; None where there is none, as
-    for a technique that is gone. higher_is_worse: in which direction more than that is not accepted.
-    code: the digest of the technique's code when it was accepted.
+    case: an empty axis stands for any. candidate: what is allowed. A number allows what is no farther from `baseline`,
+    a verdict itself, and None that there is nothing; of a time it is the ratio to the baseline's, up to which it holds.
+    code: the digest of the code, empty where it was removed.
     """
 
-    function: str
-    implementation: str
     kind: str
-    outcome: str
-    suite: str
-    metric: str
-    labels: str
-    mode: str
-    pass_: str
-    device: str
-    dtype: str
-    shape: str
-    layout: str
-    allowed: float | str | None
-    higher_is_worse: bool
-    code: str
+    outcome: Outcome
+    case: Case
     reason: str
+    code: str
+    suite: str = ""
+    metric: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    baseline: float | str | None = None
+    candidate: float | str | None = None
 
-    def means(self, finding: Finding) -> bool:
-        """Whether a finding is about what was accepted, however far it goes."""
-        case = finding.case
-        same = (self.function, self.implementation) == (case.function, case.implementation)
-        same = same and (self.kind, self.outcome) == (finding.kind, str(finding.outcome))
-        same = same and (self.suite, self.metric, self.labels) == (finding.suite, finding.metric, _labels(finding))
-        return same and all(getattr(self, axis) in ("", getattr(case, axis)) for axis in AXES)
+    def __str__(self) -> str:
+        technique = (self.case.function, self.case.implementation, self.case.mode, self.case.pass_, self.metric)
+        return " · ".join(filter(None, technique))
+
+    @property
+    def thing(self) -> tuple[Any, ...]:
+        """Return what it is about, whatever the values are: of these, a newer one replaces an older one."""
+        return self.case, self.kind, str(self.outcome), self.suite, self.metric, tuple(sorted(self.labels.items()))
+
+    def is_about(self, finding: Finding) -> bool:
+        """Whether the finding is of what was accepted; one that is wider than that is not."""
+        axes = (axis.name for axis in fields(Case))
+        return (
+            (self.kind, self.outcome, self.suite, self.metric)
+            == (finding.kind, finding.outcome, finding.suite, finding.metric)
+            and all(getattr(self.case, axis) in ("", getattr(finding.case, axis)) for axis in axes)
+            and self.labels.items() <= finding.labels.items()
+        )
 
     def allows(self, finding: Finding) -> bool:
-        """Whether the finding goes no further than what was accepted."""
-        found = _extent(finding)
-        if isinstance(self.allowed, (int, float)) and isinstance(found, (int, float)):
-            return found <= self.allowed if self.higher_is_worse else found >= self.allowed
-        return self.allowed == found
+        """Whether the finding's candidate is no worse than what was accepted."""
+        now = finding.ratio.value if finding.ratio else finding.candidate
+        if isinstance(now, int | float) and isinstance(self.candidate, int | float):
+            limit, was = self.candidate, self.baseline
+            more_is_worse = not isinstance(was, int | float) or limit >= was
+            return now <= limit if more_is_worse else now >= limit
+        return now == self.candidate
 
-    def subject(self) -> tuple[object, ...]:
-        """Return what two acceptances of the same thing share."""
-        return tuple(
-            getattr(self, each.name) for each in fields(self) if each.name not in ("allowed", "code", "reason")
-        )
+    def to_json(self) -> dict[str, Any]:
+        """Return its entry; an axis that may be anything is null."""
+        values = {name: getattr(self, name) for name in _KEYS}
+        return {**self.case.to_json(), **values, "outcome": str(self.outcome), "labels": dict(self.labels)}
 
 
-def accept(findings: Iterable[Finding], reason: str, digest: Digest) -> list[Acceptance]:
-    """Return what accepts these findings; raise ValueError for an empty reason, and for a finding that fails nothing."""
+def read_accepted(folder: Path) -> list[Acceptance]:
+    """Return what was accepted of a folder of implementations; raise UnreadableRun, naming file and key."""
+    file = folder / ACCEPTED_JSON
+    try:
+        top = Node(str(file), json.loads(file.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        return []
+    except (OSError, ValueError, RecursionError) as error:
+        raise UnreadableRun(f"{file}: {type(error).__name__}: {error}") from error
+    if top["schema_version"].value != SCHEMA_VERSION:
+        raise top["schema_version"].refusal(f"{SCHEMA_VERSION}, which this gradgauge reads")
+    if top["accepted"].value is None:
+        raise top["accepted"].refusal("a list")
+    return [_acceptance(entry) for entry in top["accepted"].elements()]
+
+
+def write_accepted(folder: Path, entries: Sequence[Acceptance]) -> None:
+    """Add to what was accepted of a folder.
+
+    Older entries about the same things go, and so do those of a technique whose code is not what the new ones are for.
+    """
+    replaced = {entry.thing for entry in entries}
+    code = {(entry.case.function, entry.case.implementation): entry.code for entry in entries}
+    kept = [
+        entry
+        for entry in read_accepted(folder)
+        if entry.thing not in replaced
+        and code.get((entry.case.function, entry.case.implementation), entry.code) == entry.code
+    ]
+    lines = sorted((entry.to_json() for entry in (*kept, *entries)), key=_order)
+    keys = {"schema_version": SCHEMA_VERSION, "accepted": lines}
+    text = json.dumps(keys, indent=1, allow_nan=False, ensure_ascii=False)
+    (folder / ACCEPTED_JSON).write_text(text + "\n", encoding="utf-8")
+
+
+def accept(findings: Sequence[Finding], reason: str, digest: Digest) -> list[Acceptance]:
+    """Return an entry for each finding.
+
+    Raises ValueError where there is no reason, or a finding that does not fail or that no code would let expire.
+    """
     if not reason.strip():
-        raise ValueError("a change is accepted for a reason; it is empty")
-    made = []
-    for finding in findings:
-        if not finding.outcome.fails or finding.outcome is Outcome.NOTHING_MEASURED:
-            raise ValueError(f"{finding.outcome} of {finding.case.slug or 'the session'} is nothing to accept")
-        case = finding.case
-        # A time is accepted up to the top of its interval: measured again, it will come out a little higher or lower.
-        allowed = finding.ratio.high or finding.ratio.value if finding.ratio else _extent(finding)
-        made.append(
-            Acceptance(
-                case.function,
-                case.implementation,
-                finding.kind,
-                str(finding.outcome),
-                finding.suite,
-                finding.metric,
-                _labels(finding),
-                **{axis: getattr(case, axis) for axis in AXES},
-                allowed=allowed,
-                higher_is_worse=not _falls(finding),
-                code=digest(case.function, case.implementation),
-                reason=reason.strip(),
-            )
-        )
-    return made
+        raise ValueError(f"reason {reason!r} says nothing: say why the change is right")
+    return [_accepted(finding, reason.strip(), digest) for finding in findings]
 
 
 def apply(
     findings: Sequence[Finding], acceptances: Sequence[Acceptance], digest: Digest
 ) -> tuple[list[Finding], list[str]]:
-    """Return the findings, those that are accepted with the reason, and a line for each acceptance that has expired."""
-    standing = [each for each in acceptances if each.code == digest(each.function, each.implementation)]
-    expired = [each for each in acceptances if each not in standing]
-    notes = [
-        f"the acceptance of {each.function}/{each.implementation} · {each.metric or each.outcome} has expired: its code "
-        f"changed ({each.reason})"
-        for each in sorted(expired)
-    ]
-    judged = []
+    """Return the findings, the accepted ones with the reason, and what to know of acceptances that hold no more."""
+    applied, notes = [], dict[str, None]()
     for finding in findings:
-        fitting = [each for each in standing if each.means(finding) and each.allows(finding)]
-        judged.append(replace(finding, accepted=fitting[0].reason) if fitting and finding.outcome.fails else finding)
-    return judged, notes
+        about = [entry for entry in acceptances if finding.outcome.fails and entry.is_about(finding)]
+        valid = [entry for entry in about if entry.code == digest(entry.case.function, entry.case.implementation)]
+        holds = [entry for entry in valid if entry.allows(finding)]
+        applied.append(replace(finding, accepted=holds[0].reason) if holds else finding)
+        for entry in [] if holds else about:
+            why = "has expired: the code changed"
+            if entry in valid:
+                now = finding.ratio.value if finding.ratio else finding.candidate
+                why = f"does not hold: it allows {_text(entry.candidate)}, this is {_text(now)}"
+            notes[f"the acceptance of {entry} {why} ({entry.reason})"] = None
+    return applied, list(notes)
 
 
-def read_accepted(folder: Path) -> list[Acceptance]:
-    """Return what the folder's file accepts, nothing without a file; raise UnreadableRun where it is broken."""
-    file = folder / ACCEPTED_JSON
-    if not file.is_file():
-        return []
-    try:
-        entries = json.loads(file.read_text(encoding="utf-8"))["accepted"]
-        found = [Acceptance(**entry) for entry in entries]
-    except (ValueError, KeyError, TypeError) as error:
-        raise UnreadableRun(f"{file}: not what `gradgauge accept` writes: {type(error).__name__}: {error}") from error
-    for index, each in enumerate(found):
-        if not str(each.reason).strip():
-            raise UnreadableRun(f"{file}: accepted[{index}].reason: {each.reason!r}, expected a reason")
-    return found
+def _accepted(finding: Finding, reason: str, digest: Digest) -> Acceptance:
+    case = finding.case
+    technique = f"{case.function} · {case.implementation}"
+    if not finding.outcome.fails or not case.implementation:
+        what = technique if case.implementation else "the session"
+        raise ValueError(f"{what}: {finding.outcome} cannot be accepted, only what fails in an implementation can")
+    code = digest(case.function, case.implementation)
+    if not code and finding.outcome is not Outcome.REMOVED:
+        raise ValueError(f"{technique}: no code of it was found, so its acceptance would never expire")
+    was, now = finding.baseline, finding.candidate
+    if finding.ratio:
+        was, now = None, finding.ratio.value if finding.ratio.high is None else finding.ratio.high
+    return Acceptance(
+        finding.kind, finding.outcome, case, reason, code, finding.suite, finding.metric, finding.labels, was, now
+    )
 
 
-def write_accepted(folder: Path, entries: Sequence[Acceptance], digest: Digest) -> None:
-    """Write the file, the newest entry of each subject alone, and none that has expired."""
-    newest = {each.subject(): each for each in entries if each.code == digest(each.function, each.implementation)}
-    told = {"accepted": [asdict(each) for each in sorted(newest.values(), key=lambda each: str(each.subject()))]}
-    (folder / ACCEPTED_JSON).write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+def _acceptance(entry: Node) -> Acceptance:
+    for name in (*(axis.name.rstrip("_") for axis in fields(Case)), *_KEYS):
+        if name not in dict(entry.items()):
+            raise entry[name].refusal("a value or null")
+    outcome = entry["outcome"].required_text()
+    if outcome not in FAILING:
+        raise entry["outcome"].refusal(f"one of {', '.join(FAILING)}")
+    required = ("function", "implementation", "kind", "reason", *(["code"] if outcome != Outcome.REMOVED else []))
+    for name in required:
+        entry[name].required_text()
+    return Acceptance(
+        outcome=Outcome(outcome),
+        case=read_case(entry),
+        labels={name: label.text() for name, label in entry["labels"].items()},
+        baseline=_value(entry["baseline"]),
+        candidate=_value(entry["candidate"]),
+        **{name: entry[name].text() for name in _WORDS},
+    )
 
 
-def _extent(finding: Finding) -> float | str | None:
-    return finding.ratio.value if finding.ratio else finding.candidate
+def _value(node: Node) -> float | str | None:
+    if not isinstance(node.value, str):
+        return node.number()
+    if node.value not in tuple(Verdict):
+        raise node.refusal(f"a number, null, or one of {', '.join(Verdict)}")
+    return node.value
 
 
-def _falls(finding: Finding) -> bool:
-    """Whether the finding is that a figure fell."""
-    before, after = finding.baseline, finding.candidate
-    return isinstance(before, (int, float)) and isinstance(after, (int, float)) and after < before
+def _order(entry: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(json.dumps(value) for value in entry.values())
 
 
-def _labels(finding: Finding) -> str:
-    return " ".join(f"{key}={value}" for key, value in sorted(finding.labels.items()))
+def _text(value: float | str | None) -> str:
+    return "nothing" if value is None else value if isinstance(value, str) else f"{value:.6g}"

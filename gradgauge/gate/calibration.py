@@ -178,14 +178,10 @@ def calibration_lines(calibration: Calibration) -> list[str]:
             _row("identical code: cases it could not tell", _count(cases, Outcome.CANNOT_TELL), len(cases)),
         ]
         peers = [session.peer_alarms for session in identical if session.peer_alarms is not None]
-        lines += (
-            [
-                _row(f"pytest-benchmark, {peer.RULE}: sessions that fail", sum(map(bool, peers)), len(peers)),
-                _row(f"pytest-benchmark, {peer.RULE}: cases called slower", sum(peers), len(peers) * CASES),
-            ]
-            if peers
-            else []
-        )
+        if peers:
+            lines.append(_row(f"pytest-benchmark, {peer.RULE}: sessions that fail", sum(map(bool, peers)), len(peers)))
+            of = sum(len(session.judged) for session in identical if session.peer_alarms is not None)
+            lines.append(_row(f"pytest-benchmark, {peer.RULE}: cases called slower", sum(peers), of))
     for share in PLANTED:
         cases = calibration.judged(share)
         if cases:
@@ -209,21 +205,21 @@ def _count(judged: Sequence[Judged], outcome: Outcome) -> int:
 
 def _figures(calibration: Calibration) -> list[str]:
     settings = calibration.settings
-    lines = [
-        f"Tolerance {settings.tolerance:.0%}, at most {settings.budget_s:g} s of rounds a case, looks after "
-        f"{', '.join(map(str, settings.looks))} processes of {settings.slice_s:g} s a case."
-    ]
-    for name, sessions in {
-        "identical code": calibration.identical,
-        "planted slowdowns": [session for session in calibration.sessions if session.is_planted],
-    }.items():
+    looks = ", ".join(map(str, settings.looks))
+    said = f"Tolerance {settings.tolerance:.0%}, at most {settings.budget_s:g} s of rounds a case"
+    lines = [f"{said}, looks after {looks} processes of {settings.slice_s:g} s a case."]
+    planted = [session for session in calibration.sessions if session.is_planted]
+    for name, sessions in {"identical code": calibration.identical, "planted slowdowns": planted}.items():
         if sessions:
-            parts = [median(getattr(each, key) for each in sessions) for key in ("total_s", "rounds_s", "starting_s")]
-            each_s = median(case.rounds_s for session in sessions for case in session.judged)
-            found = [case.detectable for session in sessions for case in session.judged if case.detectable is not None]
-            smallest = f"; smallest slowdown that would have been flagged, median: {median(found):.1%}" if found else ""
+            total_s, rounds_s, starting_s = (
+                median(getattr(each, key) for each in sessions) for key in ("total_s", "rounds_s", "starting_s")
+            )
+            judged = [case for session in sessions for case in session.judged]
+            found = [case.detectable for case in judged if case.detectable is not None]
+            smallest = f"; smallest slowdown that would have been flagged: {median(found):.1%}" if found else ""
             lines.append(
-                f"{name}: a session takes {parts[0]:.0f} s, of them {parts[1]:.0f} s of rounds ({each_s:.1f} s a case), "
-                f"{parts[2]:.0f} s of warm-up and compilation (medians){smallest}."
+                f"{name} (medians): a session takes {total_s:.0f} s, of them {rounds_s:.0f} s of rounds "
+                f"({median(case.rounds_s for case in judged):.1f} s a case) and {starting_s:.0f} s of warm-up and "
+                f"compilation; the rest starts processes and imports{smallest}."
             )
     return lines

@@ -14,7 +14,7 @@ from rich.markup import escape
 
 from gradgauge.catalog import builtin_folder
 from gradgauge.gate.accepted import accept as make_acceptances
-from gradgauge.gate.accepted import read_accepted, write_accepted
+from gradgauge.gate.accepted import write_accepted
 from gradgauge.gate.findings import GATE_JSON, Finding, Gate, Status
 from gradgauge.gate.limits import BadLimits, Limits, share_of
 from gradgauge.gate.request import DECIDE, TIMES, GateRequest
@@ -148,7 +148,7 @@ def accept(
     for root in roots:
         here = [each for each in chosen if len(roots) == 1 or (root / each.case.function).is_dir()]
         made = make_acceptances(here, reason, files.digest)
-        write_accepted(root, [*read_accepted(root), *made], files.digest)
+        write_accepted(root, made)
         out.print(
             escape(f"accepted {len(made)} in {root / 'accepted.json'}; commit it with the change"), soft_wrap=True
         )

@@ -13,7 +13,7 @@ from gradgauge.gate.figures import Figures, Pairing, found, joined, worst
 from gradgauge.gate.findings import Finding, Outcome
 from gradgauge.gate.merging import RANKS, merge
 from gradgauge.gate.recorded import Recorded
-from gradgauge.records import AVAILABILITY, Metric, Record, Verdict
+from gradgauge.records import Metric, Record, Verdict
 
 NO_LONGER = "no longer measured"
 NO_TIME = "it was to be measured, and was not: time did not suffice"
@@ -89,7 +89,7 @@ class _Comparison:
     def _by_metric(self, side: Recorded) -> dict[_Key, list[Record]]:
         by_metric: dict[_Key, list[Record]] = {}
         for record in side.records:
-            if self._metric(record.metric).exact and not is_fault(record) and record.metric != AVAILABILITY.name:
+            if self._metric(record.metric).exact and not is_fault(record):
                 by_metric.setdefault((record.suite, record.case, record.metric), []).append(record)
         return by_metric
 

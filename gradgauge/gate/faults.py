@@ -91,7 +91,7 @@ def _stopped(fault: Record, others: Sequence[Record], alone: Outcome) -> Outcome
 
 
 def _finding(outcome: Outcome, before: list[Record], after: list[Record]) -> Finding:
-    faults = after if outcome in (Outcome.CANDIDATE_FAILS, Outcome.BOTH_FAIL) else before
+    faults = before if outcome is Outcome.BASELINE_FAILS else after
     first = faults[0]
     rest = f" (and in {len(faults) - 1} other cases)" if len(faults) > 1 else ""
     return Finding(

@@ -196,8 +196,8 @@ class Gate:
 
     @property
     def status(self) -> Status:
-        """Return what it comes to: one failure outweighs any doubt."""
-        if any(finding.fails for finding in self.findings):
+        """Return what it comes to: one failure outweighs any doubt, and what compared nothing has not passed."""
+        if any(finding.fails for finding in self.findings) or not (self.findings or self.compared):
             return Status.FAILED
         return Status.CANNOT_TELL if any(finding.outcome.is_open for finding in self.findings) else Status.PASSED
 

@@ -25,11 +25,12 @@ from gradgauge.gate.words import (
     told_apart,
     worst_first,
 )
-from gradgauge.report.formatting import plural
+from gradgauge.report.formatting import plural, shortened
 
 MOST_ROWS = 30
 _FEW = 3
-_NARROWEST = 26
+_NARROWEST = 18
+_LONGEST_DETAIL = 240
 _STYLES = {Status.PASSED: "bold green", Status.FAILED: "bold red", Status.CANNOT_TELL: "bold yellow"}
 
 
@@ -57,26 +58,36 @@ def gate_parts(gate: Gate, most: int = MOST_ROWS) -> Iterator[RenderableType]:
 def times_table(timed: Sequence[Finding], most: int = MOST_ROWS) -> Table:
     """Return a row for each of the first `most` findings with a ratio, and how many more there are.
 
-    pairs: how many pairs of rounds, in how many processes.
+    limit: the tolerance, or the floor where that is more. pairs: of rounds, over the processes they come from.
     """
     common, names = told_apart(timed[:most])
-    table = _table(("case", False), ("change", True), ("tolerance", True), ("pairs", True), ("", False))
+    table = _table(("case", False), ("change", True), ("limit", True), ("pairs", True), ("", False))
     table.title = Text(common) if common else None
     for name, finding in zip(names, timed[:most], strict=True):
         ratio = finding.ratio
         if ratio is None:
             raise ValueError(f"{finding_line(finding)}: no time, so no row among times")
         figures = f"{change(ratio.value)} {change_interval(ratio)}".strip()
-        pairs = f"{ratio.pairs:,} in {ratio.processes}"
+        pairs = f"{ratio.pairs}/{ratio.processes}"
         _row(table, name, figures, limit_in_words(ratio), pairs, _outcome(finding))
     return _with_rest(table, len(timed) - most, "more case")
 
 
 def exact_table(changed: Sequence[Finding], most: int = MOST_ROWS) -> Table:
-    """Return a row for each of the first `most` figures and verdicts that changed, and how many more there are."""
+    """Return a row for each of the first `most` figures and verdicts that changed, and how many more there are.
+
+    Why it is so stands below what it is about.
+    """
     table = _table(("figure or verdict", False), ("before", True), ("after", True), ("change", True), ("", False))
     for finding in changed[:most]:
-        _row(table, subject(finding), *before_after(finding), change_in_words(finding), _outcome(finding))
+        why = shortened(one_line(finding.detail), _LONGEST_DETAIL)
+        _row(
+            table,
+            "\n".join(filter(None, (subject(finding), why))),
+            *before_after(finding),
+            change_in_words(finding),
+            _outcome(finding),
+        )
     return _with_rest(table, len(changed) - most, "more change")
 
 
