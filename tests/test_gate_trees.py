@@ -107,6 +107,19 @@ def test_a_revision_is_laid_out_and_cleared_away(top: Path) -> None:
     assert len(git(top, "worktree", "list").splitlines()) == 1
 
 
+def test_within_a_git_hook_the_gated_repository_is_asked(
+    top: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    head = git(top, "rev-parse", "HEAD")
+    write_function(tmp_path / "other" / "mine")
+    git(tmp_path / "other", "init", "-q")
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "other" / ".git"))
+    monkeypatch.setenv("GIT_INDEX_FILE", str(tmp_path / "other" / ".git" / "index"))
+    assert repository(top).commit("HEAD") == head
+    with repository(top).laid_out("HEAD", head) as tree:
+        assert tree.folders[0] is not None
+
+
 def test_a_folder_that_the_revision_lacks_is_none(top: Path) -> None:
     first = git(top, "rev-parse", "HEAD")
     write_function(top / "more", "thrice")

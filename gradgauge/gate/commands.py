@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from gradgauge.cases import Case
 from gradgauge.catalog import builtin_folder
 from gradgauge.gate.accepted import accept as make_acceptances
 from gradgauge.gate.accepted import write_accepted
@@ -43,6 +44,8 @@ from gradgauge.options import (
     selection_of,
 )
 from gradgauge.runs import RunFolder
+from gradgauge.steps import CaseStep
+from gradgauge.supervisor import Progress
 from gradgauge.terminal import progress_display
 
 FINE, FAILED, CANNOT_TELL = 0, 1, 3
@@ -183,7 +186,11 @@ def _followed() -> Iterator[Watch]:
         out.print(escape(what), soft_wrap=True)
 
     with progress_display(out, None) as runs:
-        yield Watch(begins, runs, lambda _case, _process: None)
+        yield Watch(begins, runs, lambda case, process: runs(_in_process(case, process)))
+
+
+def _in_process(case: Case, process: int) -> Progress:
+    return Progress(step=str(CaseStep(f"process {process + 1}", case, "pairs")))
 
 
 def _write(found: Gate, folder: RunFolder) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -12,6 +13,7 @@ from pathlib import Path
 from gradgauge.gate.findings import Side
 
 DEFAULT_BRANCHES = ("origin/HEAD", "origin/main", "origin/master", "main", "master")
+_HARMLESS = ("GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM", "GIT_CONFIG_COUNT", "GIT_EXEC_PATH")
 SHALLOW = "this clone is shallow: fetch the whole history (in GitHub Actions `fetch-depth: 0`)"
 
 
@@ -134,13 +136,22 @@ def _ask(folder: Path, *arguments: str) -> str | None:
     """Return what git prints, None where it fails."""
     place = folder if folder.is_dir() else folder.parent
     try:
-        done = subprocess.run(["git", "-C", str(place), *arguments], capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            ["git", "-C", str(place), *arguments], capture_output=True, text=True, env=_environment(), check=False
+        )
     except OSError:
         return None
     return done.stdout.strip() if done.returncode == 0 else None
 
 
 def _do(folder: Path, *arguments: str) -> None:
-    done = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["git", "-C", str(folder), *arguments], capture_output=True, text=True, env=_environment(), check=False
+    )
     if done.returncode:
         raise NotLaidOut(" ".join(done.stderr.split()) or f"git {arguments[0]} failed")
+
+
+def _environment() -> dict[str, str]:
+    """Return this process's environment, less what a git hook sets: it would send every question to its own tree."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("GIT_") or name in _HARMLESS}
