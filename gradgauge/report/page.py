@@ -38,6 +38,7 @@ def render_page(run: RunData) -> str:
         facts=_facts(run),
         state=state_of(run),
         problems=failing(run),
+        gate=str(run.gate.status) if run.gate else "",
         records=plural(len(run.records), "record"),
         sections=[(section, blocks) for section, blocks in rendered if blocks],
         css=Markup(css),  # noqa: S704  (our own file)

@@ -189,3 +189,11 @@ def test_a_gate_of_the_wrong_types_is_refused_by_name(
 
 def test_no_file_is_no_gate(tmp_path: Path) -> None:
     assert read_gate(tmp_path / GATE_JSON) is None
+
+
+@pytest.mark.parametrize(("found", "said"), [(red(), "✗ gate: failed"), (green(), "✓ gate: passed")])
+def test_the_head_of_the_page_says_what_the_gate_came_to(parent: Path, found: Gate, said: str) -> None:
+    head = html_of(parent, found).partition("<nav")[0]
+    chip = re.search(r'<a class="mark[^>]*href="#gate">(.*?)</a>', head)
+    assert chip is not None
+    assert re.sub(r"<[^>]+>", "", chip[1]).replace("&nbsp;", " ") == said
