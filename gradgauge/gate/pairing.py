@@ -9,8 +9,8 @@ import gc
 import math
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -25,6 +25,7 @@ from gradgauge.catalog import Catalog, load
 from gradgauge.children import serve
 from gradgauge.clocks import Clock, clock_for
 from gradgauge.compilation import compile_call, forget_compiled
+from gradgauge.gate.definitions import Definitions
 from gradgauge.gate.pair_job import PairJob
 from gradgauge.inputs import as_leaf, cotangents, generator_for, random_inputs
 from gradgauge.passes import Pass, Subject
@@ -45,20 +46,28 @@ Tell = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Revisions:
-    """Both catalogs of one process."""
+    """Both catalogs of one process.
+
+    twice: operators that both sides define, of which a process holds one alone, and the candidate's file.
+    """
 
     job: PairJob
     baseline: Catalog
     candidate: Catalog
+    twice: Mapping[str, Path] = field(default_factory=dict)
 
     @classmethod
     def load(cls, job: PairJob) -> Revisions:
         """Load the functions that are compared, from both sides; the candidate's serves for both where it must."""
         functions = tuple(dict.fromkeys(function for function, _, _ in job.techniques))
-        candidate = load([*map(Path, job.candidate)], functions, skip=job.unloadable)
+        ours = Definitions()
+        candidate = load([*map(Path, job.candidate)], functions, ours.loads, job.unloadable)
+        mine = dict(ours.found())
         if job.against_reference:
             return cls(job, candidate, candidate)
-        return cls(job, load([*map(Path, job.baseline)], functions, skip=job.unloadable), candidate)
+        theirs = Definitions()
+        baseline = load([*map(Path, job.baseline)], functions, theirs.loads, job.unloadable)
+        return cls(job, baseline, candidate, {name: mine[name] for name in theirs.found() if name in mine})
 
     def subjects(self, case: Case) -> tuple[Subject, Subject]:
         """Return both sides of a case, on the same input tensors and the same cotangents."""

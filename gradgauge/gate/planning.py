@@ -25,6 +25,7 @@ class Plan:
     cases: of techniques that load on both sides, and can run on this machine. left_out: what cannot, and why.
     loaded: side → techniques that load there, under the candidate's names. broken: side → file and what is wrong.
     imported: modules' files that the implementations of both sides share, because they import them by name.
+    twice: operators that both sides define, and whose they are; the cases of those techniques are not planned.
     """
 
     cases: tuple[Case, ...]
@@ -32,6 +33,7 @@ class Plan:
     loaded: dict[str, tuple[Technique, ...]]
     broken: dict[str, tuple[tuple[str, str], ...]]
     imported: tuple[str, ...]
+    twice: tuple[tuple[str, Technique], ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return what is printed."""
@@ -46,6 +48,7 @@ class Plan:
             {side: tuple((function, name) for function, name in found) for side, found in keys["loaded"].items()},
             {side: tuple((file, why) for file, why in found) for side, found in keys["broken"].items()},
             tuple(keys["imported"]),
+            tuple((operator, (function, name)) for operator, (function, name) in keys["twice"]),
         )
 
 
@@ -70,7 +73,8 @@ def plan_times(job: PairJob) -> Plan:
             for (function, name), theirs in names.items()
             if (function, theirs if side == "baseline" else name) in known
         )
-    both = set(loaded["baseline"]) & set(loaded["candidate"])
+    twice = tuple((name, (file.parent.name, file.stem)) for name, file in revisions.twice.items())
+    both = set(loaded["baseline"]) & set(loaded["candidate"]) - {technique for _, technique in twice}
     speed = load_module(builtin_folder("suites") / "speed.py").SUITE
     devices = choose_devices(job.selection.devices, available_devices())
     cases: list[Case] = []
@@ -84,7 +88,7 @@ def plan_times(job: PairJob) -> Plan:
             else:
                 cases.append(case)
     broken = {side: tuple((each.file, each.message) for each in catalog.broken) for side, catalog in sides.items()}
-    return Plan(tuple(cases), tuple(left_out), loaded, broken, imported)
+    return Plan(tuple(cases), tuple(left_out), loaded, broken, imported, twice)
 
 
 def _imported(before: set[int], roots: tuple[str, ...]) -> tuple[str, ...]:

@@ -150,12 +150,17 @@ def _against_tree(session: _Session, repository: Repository, baseline: Tree, can
         session.say(Outcome.CANNOT_TELL, str(error))
         return
     _say_loaded(session, plan, names)
+    for operator, technique in plan.twice:
+        detail = (
+            f"both sides define the operator {operator}, and a process holds only one: their times are not compared"
+        )
+        session.say(Outcome.CANNOT_TELL, detail, technique)
     for file in map(Path, plan.imported):
         if file.is_relative_to(repository.top) and repository.differs(file, baseline.side.commit):
             shared = file.relative_to(repository.top)
             detail = f"{shared} changed, and both revisions import the same one: that change is not compared"
             session.say(Outcome.CANNOT_TELL, detail)
-    if session.request.times != OFF:
+    if session.request.times != OFF and (plan.cases or not plan.twice):
         _time(session, processes, plan.cases, plan.left_out)
 
 
