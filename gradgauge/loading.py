@@ -11,6 +11,9 @@ import traceback
 from pathlib import Path
 from types import ModuleType
 
+LOADED = "gradgauge_loaded_"
+"""What the names of modules that were run by path begin with."""
+
 LONGEST = 300
 """So many characters of an exception's first line are told."""
 
@@ -30,7 +33,7 @@ def load_module(file: Path, copy: str = "") -> ModuleType:
     the same file, with a state of its own.
     """
     digest = hashlib.sha256(str(file.resolve()).encode()).hexdigest()[:10]
-    name = f"gradgauge_loaded_{digest}_{file.parent.name}_{file.stem}{copy}"
+    name = f"{LOADED}{digest}_{file.parent.name}_{file.stem}{copy}"
     spec = importlib.util.spec_from_file_location(name, file)
     if spec is None or spec.loader is None:
         raise BrokenFile(file, None, "not a Python file")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections import defaultdict
 from pathlib import Path
@@ -16,7 +17,7 @@ from gradgauge.gate.pairing import slowed
 from gradgauge.gate.processes import _lost, _lost_to
 from gradgauge.passes import Pass
 from gradgauge.records import Verdict
-from tests.fakes import python, technique_py, write_function
+from tests.fakes import ROOT, python, technique_py, write_function
 from tests.test_gate_trees import TWICE, commit, git
 
 EXITS = "import os\ndef call(x):\n    os._exit(7)\n"
@@ -197,6 +198,55 @@ def test_nothing_changed_is_told_and_passes(tmp_path: Path) -> None:
     assert {each.outcome for each in found.findings} == {Outcome.UNCHANGED}
 
 
+def test_a_module_that_both_sides_import_and_that_changed_cannot_be_told(tmp_path: Path) -> None:
+    text = technique_py("import helper_of_both\ndef call(x):\n    return helper_of_both.two * x\n")
+    (tmp_path / "helper_of_both.py").write_text("two = 2\n", encoding="utf-8")
+    top = repository(tmp_path, {"mine": text})
+    commit(top)
+    done, found = gate(top, PYTHONPATH=f"{ROOT}{os.pathsep}{top}")
+    assert done.returncode == 0, done.stdout + done.stderr
+    (top / "helper_of_both.py").write_text("two = 1 + 1\n", encoding="utf-8")
+    commit(top)
+    done, found = gate(top, PYTHONPATH=f"{ROOT}{os.pathsep}{top}")
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert found is not None
+    (open_,) = found.of(Outcome.CANNOT_TELL)
+    assert "helper_of_both.py changed" in open_.detail
+
+
+@pytest.mark.slow
+def test_operators_that_only_one_side_can_define_cannot_be_told(tmp_path: Path) -> None:
+    custom = technique_py(
+        '@torch.library.custom_op("gate_session::twice", mutates_args=())\n'
+        "def op(x: torch.Tensor) -> torch.Tensor:\n    return 2 * x\n"
+        "op.register_autograd(lambda ctx, grad: 2 * grad)\n"
+        "def call(x):\n    return op(x)\n"
+    )
+    library = technique_py(
+        'LIBRARY = torch.library.Library("gate_session_two", "DEF")\n'
+        'LIBRARY.define("f(Tensor x) -> Tensor")\n'
+        "def call(x):\n    return 2 * x\n"
+    )
+    top = repository(tmp_path, {"custom": custom, "library": library})
+    rewrite(top, {"custom": custom + "# slower\n", "library": library + "# slower\n"})
+    done, found = gate(top, "--pass", "forward", "--budget", "0.6")
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert found is not None
+    said = {each.case.implementation: each.detail for each in found.of(Outcome.CANNOT_TELL)}
+    assert "gate_session::twice" in said["custom"]
+    assert "does not load beside the candidate" in said["library"]
+    assert not found.times()
+
+
+def test_a_second_file_of_a_built_in_name_is_named(tmp_path: Path) -> None:
+    write_function(tmp_path / "mine", "relu", where=TWICE)
+    git(tmp_path, "init", "-q")
+    commit(tmp_path)
+    done, _ = gate(tmp_path)
+    assert done.returncode == 2
+    assert "a second relu/" in done.stderr
+
+
 def test_a_choice_that_leaves_nothing_fails(tmp_path: Path) -> None:
     top = repository(tmp_path, {"mine": TWICE})
     commit(top)
@@ -204,6 +254,9 @@ def test_a_choice_that_leaves_nothing_fails(tmp_path: Path) -> None:
     assert done.returncode == 1, done.stderr
     assert found is not None
     assert [each.outcome for each in found.findings] == [Outcome.NOTHING_MEASURED]
+    done = python("-m", "gradgauge", "accept", "--implementations", "mine", "--reason", "because", cwd=top)
+    assert done.returncode == 2
+    assert "cannot be accepted" in done.stderr
 
 
 def test_a_baseline_that_has_none_of_it_is_told(tmp_path: Path) -> None:
@@ -236,7 +289,7 @@ def test_a_first_commit_has_no_baseline_and_says_so(tmp_path: Path) -> None:
         (("--times", "never"), "--times 'never' is not one of: decide, report, off"),
         (("--cannot-tell", "x"), "--cannot-tell 'x' is not one of: pass, fail"),
         (("--base", "HEAD", "--baseline", "x"), "two baselines"),
-        (("--baseline", "nowhere/run.json"), "is not a run folder"),
+        (("--baseline", "nowhere/run.json"), "--baseline nowhere/run.json: no such file or folder"),
         (("--calibrate", "0"), "--calibrate 0 must be at least 1"),
     ],
 )

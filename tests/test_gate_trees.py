@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,8 @@ import pytest
 from gradgauge.cases import Case
 from gradgauge.gate.changes import Change, code_digest, compare_files
 from gradgauge.gate.limits import BadLimits, Limits
-from gradgauge.gate.trees import NoRepository, NoRevision, Repository
-from tests.fakes import technique_py, write_function
+from gradgauge.gate.trees import NoRepository, NoRevision, NotLaidOut, Repository
+from tests.fakes import ROOT, technique_py, write_function
 
 TWICE = technique_py("def call(x):\n    return 2 * x\n")
 SUM = technique_py("def call(x):\n    return x + x\n")
@@ -120,6 +121,32 @@ def test_within_a_git_hook_the_gated_repository_is_asked(
         assert tree.folders[0] is not None
 
 
+def test_a_commit_is_whole_though_its_hook_lays_a_revision_out(top: Path) -> None:
+    hook = top / ".git" / "hooks" / "pre-commit"
+    layout = "r = Repository.around([Path('mine').resolve()])\nwith r.laid_out('HEAD', r.commit('HEAD')): pass"
+    script = f"from pathlib import Path\nfrom gradgauge.gate.trees import Repository\n{layout}\n"
+    hook.write_text(f"#!/bin/sh\nPYTHONPATH={ROOT} exec {sys.executable} - <<'END'\n{script}END\n", encoding="utf-8")
+    hook.chmod(0o755)
+    (top / "mine" / "twice" / "twice_again.py").write_text(SUM, encoding="utf-8")
+    git(top, "commit", "-q", "-a", "-m", "a change")
+    assert git(top, "show", "HEAD:mine/twice/twice_again.py") == SUM.strip()
+    assert not git(top, "status", "--porcelain")
+
+
+def test_links_within_the_repository_are_followed_and_others_refused(top: Path, tmp_path: Path) -> None:
+    write_function(top / "library", "thrice")
+    (top / "mine" / "thrice").symlink_to("../library/thrice")
+    inside = commit(top)
+    with repository(top).laid_out("inside", inside) as tree:
+        assert tree.folders[0] is not None
+        assert (tree.folders[0] / "thrice" / "reference.py").is_file()
+    (top / "mine" / "away").symlink_to(write_function(tmp_path / "elsewhere", "away") / "away")
+    outside = commit(top)
+    with pytest.raises(NotLaidOut, match="mine/away is a link that leads out"), repository(top).laid_out("o", outside):
+        pass
+    assert len(git(top, "worktree", "list").splitlines()) == 1
+
+
 def test_a_folder_that_the_revision_lacks_is_none(top: Path) -> None:
     first = git(top, "rev-parse", "HEAD")
     write_function(top / "more", "thrice")
@@ -161,13 +188,28 @@ def test_a_renamed_technique_is_known_even_if_a_line_changed(tmp_path: Path) -> 
     assert "old" not in found
 
 
-@pytest.mark.parametrize("name", ["function.py", "reference.py", "_helper.py"])
-def test_what_a_technique_rests_on_is_part_of_its_code(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "counts"),
+    [
+        ("twice/function.py", True),
+        ("twice/reference.py", True),
+        ("twice/_helper.py", True),
+        ("twice/csrc/kernel.cpp", True),
+        ("_common.py", True),
+        ("_library/act.py", True),
+        ("twice/sibling.py", False),
+        ("accepted.json", False),
+        ("twice/__pycache__/mine.pyc", False),
+        ("other/_helper.py", False),
+    ],
+)
+def test_what_a_technique_rests_on_is_part_of_its_code(tmp_path: Path, name: str, counts: bool) -> None:
     root = write_function(tmp_path / "a", mine=TWICE)
     before = code_digest(root / "twice" / "mine.py")
-    with (root / "twice" / name).open("a", encoding="utf-8") as file:
+    (root / name).parent.mkdir(exist_ok=True)
+    with (root / name).open("a", encoding="utf-8") as file:
         file.write("# a change\n")
-    assert code_digest(root / "twice" / "mine.py") != before
+    assert (code_digest(root / "twice" / "mine.py") != before) is counts
 
 
 def limits(tmp_path: Path, text: str) -> Limits:

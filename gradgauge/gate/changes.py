@@ -64,17 +64,26 @@ def compare_files(baseline: tuple[Path, ...], candidate: tuple[Path, ...]) -> Ch
 
 
 def code_digest(file: Path) -> str:
-    """Return a hash of what a technique is made of: its file, its function, the reference and the folder's helpers.
+    """Return a hash of what a technique is made of: its file, and all that lies beside it and is no other technique.
 
-    What any of these changes may change what is measured of the technique.
+    That is its function, the reference, helpers and sources of kernels, and what begins with `_` beside the function's
+    folder: what any of these changes may change what is measured of the technique.
     """
     folder = file.parent
-    files = {file, folder / "function.py", folder / "reference.py", *folder.glob("_*.py")}
+    files = {file, *_helpers(folder)}
     digest = hashlib.sha256()
-    for each in sorted(found for found in files if found.is_file()):
+    for each in sorted(files):
         # Its own name does not count: a renamed technique is the same code.
-        digest.update((b"" if each == file else each.name.encode()) + b"\0" + each.read_bytes() + b"\0")
+        name = "" if each == file else each.relative_to(folder.parent).as_posix()
+        digest.update(name.encode() + b"\0" + each.read_bytes() + b"\0")
     return digest.hexdigest()
+
+
+def _helpers(folder: Path) -> list[Path]:
+    beside = [each for found in folder.parent.glob("_*") for each in (found.rglob("*") if found.is_dir() else (found,))]
+    techniques = {each for each in folder.glob("*.py") if each.stem not in ("function", "reference")}
+    within = [each for each in folder.rglob("*") if each not in techniques or each.name.startswith("_")]
+    return [each for each in (*beside, *within) if each.is_file() and "__pycache__" not in each.parts]
 
 
 def _files(folders: tuple[Path, ...]) -> dict[Technique, Path]:

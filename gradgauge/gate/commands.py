@@ -142,15 +142,21 @@ def accept(
         raise Usage("--reason '' says nothing")
     folder = gated or results / GATES / "latest"
     found = Gate.read(folder / GATE_JSON)
-    chosen = [each for each in found.findings if each.fails and _is_chosen(each, function, implementation, metric)]
+    failing = [each for each in found.findings if each.fails]
+    chosen = [each for each in failing if _is_chosen(each, function, implementation, metric)]
     if not chosen:
-        failing = sorted({f"{each.case.function}/{each.case.implementation}" for each in found.findings if each.fails})
-        raise Usage(f"nothing that fails in {folder} is chosen; what fails there: {', '.join(failing) or 'nothing'}")
+        names = sorted({f"{each.case.function}/{each.case.implementation}" for each in failing})
+        raise Usage(f"nothing that fails in {folder} is chosen; what fails there: {', '.join(names) or 'nothing'}")
     roots = tuple(implementations or (builtin_folder("implementations"),))
     files = Files(tuple(root.resolve() for root in roots))
     for root in roots:
         here = [each for each in chosen if len(roots) == 1 or (root / each.case.function).is_dir()]
-        made = make_acceptances(here, reason, files.digest)
+        try:
+            made = make_acceptances(here, reason, files.digest)
+        except ValueError as error:
+            raise Usage(str(error)) from error
+        if not made:
+            continue
         write_accepted(root, made)
         out.print(
             escape(f"accepted {len(made)} in {root / 'accepted.json'}; commit it with the change"), soft_wrap=True

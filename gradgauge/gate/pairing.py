@@ -171,8 +171,9 @@ def _lost(failures: dict[str, Failure]) -> dict[str, Any]:
 def main() -> None:
     """Read the job, load both revisions, and answer case after case."""
     job = PairJob.read(Path(sys.argv[1]))
-    torch.set_num_threads(job.threads or torch.get_num_threads())
+    threads = job.threads or torch.get_num_threads()
     revisions = Revisions.load(job)
+    torch.set_num_threads(threads)  # whatever somebody's file did while it was loaded
     gc.freeze()
     serve(partial(pairs_of, revisions))
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from gradgauge.cases import Case
 from gradgauge.gate.pair_job import PairJob, Technique
+from gradgauge.loading import LOADED
 
 PACKAGE = Path(__file__).resolve().parent.parent
 
@@ -62,7 +63,7 @@ def plan_times(job: PairJob) -> Plan:
 
     before = {id(module) for module in sys.modules.values()}
     revisions = Revisions.load(job)
-    imported = _imported(before, (*job.baseline, *job.candidate))
+    imported = _imported(before)
     names = job.names
     sides = {"baseline": revisions.baseline, "candidate": revisions.candidate}
     loaded: dict[str, tuple[Technique, ...]] = {}
@@ -91,16 +92,16 @@ def plan_times(job: PairJob) -> Plan:
     return Plan(tuple(cases), tuple(left_out), loaded, broken, imported, twice)
 
 
-def _imported(before: set[int], roots: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the files of the modules that were imported since, but for those below the roots and the engine's own."""
-    inside = [PACKAGE, *(Path(root).resolve() for root in roots)]
+def _imported(before: set[int]) -> tuple[str, ...]:
+    """Return the files of the modules that were imported by name since, but for the engine's own."""
     found = []
-    for module in list(sys.modules.values()):
+    for name, module in list(sys.modules.items()):
         file = getattr(module, "__file__", None)
-        if id(module) in before or not file:
+        # What the catalog loads by path has a name of its own on each side, and is not shared.
+        if id(module) in before or not file or name.startswith(LOADED):
             continue
         path = Path(file).resolve()
-        if not any(path.is_relative_to(root) for root in inside):
+        if not path.is_relative_to(PACKAGE):
             found.append(str(path))
     return tuple(sorted(found))
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from gradgauge.bench import measure_into
 from gradgauge.cases import Case
+from gradgauge.catalog import UnreadablePath, scan
 from gradgauge.gate.accepted import apply, read_accepted
 from gradgauge.gate.changes import Change, Changes, code_digest, compare_files
 from gradgauge.gate.exact import compare_exact
@@ -25,7 +26,7 @@ from gradgauge.gate.trees import NoRevision, NotLaidOut, Repository, Tree
 from gradgauge.runs import RunFolder
 from gradgauge.supervisor import Progress
 
-BASELINE = "baseline"
+BASELINE, CANDIDATE = "baseline", "candidate"
 
 NOBODY = Case("", "", "", "", "", "", "", "")
 
@@ -73,9 +74,14 @@ def run_gate(request: GateRequest, watch: Watch) -> tuple[Gate, RunFolder]:
     repository = Repository.around(request.gated)
     stored = StoredRun.read(request.stored) if request.stored else None
     named = (request.base, repository.commit(request.base)) if request.base else None
+    candidate = repository.working_tree()
+    clashes = [
+        str(each) for each in scan([*map(Path, request.roots(_present(candidate)))])[1] if "a second" in each.message
+    ]
+    if clashes:
+        raise UnreadablePath(f"--implementations: {clashes[0]}")
     folder = RunFolder.create_in(request.results / "gates")
     session = _Session(request, folder, watch)
-    candidate = repository.working_tree()
     side = stored.side if stored else Side("revision", request.base or "none", named[1] if named else "")
     if stored:
         _against_run(session, candidate, stored)
@@ -136,12 +142,18 @@ def _against_tree(session: _Session, repository: Repository, baseline: Tree, can
     wanted = {technique: change for technique, change in changes.found.items() if session.request.wants(technique)}
     changes = Changes(wanted, changes.was)
     pairs = _say_changes(session, changes)
-    if not pairs:
-        return
     names = {(function, name): was for function, name, was in pairs}
-    with session.spending("without a clock"):
-        _compare_exactly(session, before, after, names)
-    job = _pair_job(session, before, after, pairs)
+    if names:
+        with session.spending("without a clock"):
+            _compare_exactly(session, before, after, names)
+    for function in dict.fromkeys(function for function, _ in names):
+        ours, theirs = (_definition(folders, function) for folders in (after, before))
+        if ours != theirs:
+            session.notes.append(f"{function}/function.py changed: each side is judged by its own")
+    if not changes.in_both():
+        return
+    # What is the same byte for byte is loaded, too: a module that it imports may have changed.
+    job = _pair_job(session, before, after, changes.in_both())
     processes = Processes(job, session.request.timeout_s, session.watch.pairs)
     try:
         session.watch.begins("loading both revisions")
@@ -150,7 +162,7 @@ def _against_tree(session: _Session, repository: Repository, baseline: Tree, can
         session.say(Outcome.CANNOT_TELL, str(error))
         return
     _say_loaded(session, plan, names)
-    for operator, technique in plan.twice:
+    for operator, technique in ((operator, each) for operator, each in plan.twice if each in names):
         detail = (
             f"both sides define the operator {operator}, and a process holds only one: their times are not compared"
         )
@@ -160,8 +172,14 @@ def _against_tree(session: _Session, repository: Repository, baseline: Tree, can
             shared = file.relative_to(repository.top)
             detail = f"{shared} changed, and both revisions import the same one: that change is not compared"
             session.say(Outcome.CANNOT_TELL, detail)
-    if session.request.times != OFF and (plan.cases or not plan.twice):
-        _time(session, processes, plan.cases, plan.left_out)
+    cases = [case for case in plan.cases if (case.function, case.implementation) in names]
+    if names and session.request.times != OFF and (cases or not plan.twice):
+        _time(session, processes, cases, plan.left_out)
+
+
+def _definition(folders: tuple[Path, ...], function: str) -> bytes:
+    files = (folder / function / "function.py" for folder in folders)
+    return next((file.read_bytes() for file in files if file.is_file()), b"")
 
 
 def _say_changes(session: _Session, changes: Changes) -> list[tuple[str, str, str]]:
@@ -190,8 +208,12 @@ def _say_loaded(session: _Session, plan: Plan, names: Mapping[Technique, str]) -
         sides = {side for side, loaded in plan.loaded.items() if technique in loaded}
         if len(sides) == 2:
             continue
+        alone = _loads_alone(session, technique[0], names[technique])
         outcome = Outcome.BOTH_FAIL
-        if sides:
+        if CANDIDATE in sides and alone:
+            # A process holds one definition of an operator, say: no fault of either side.
+            outcome = Outcome.CANNOT_TELL
+        elif sides:
             outcome = Outcome.CANDIDATE_FAILS if BASELINE in sides else Outcome.BASELINE_FAILS
         function, name = technique
         reasons = [
@@ -202,7 +224,15 @@ def _say_loaded(session: _Session, plan: Plan, names: Mapping[Technique, str]) -
             and Path(file).parent.name == function
             and Path(file).stem in ({name, names[technique]} | {"function", "reference"})
         ]
-        session.say(outcome, "; ".join(["does not load", *dict.fromkeys(reasons)]), technique)
+        said = "the baseline does not load beside the candidate" if alone else "does not load"
+        session.say(outcome, "; ".join([said, *dict.fromkeys(reasons)]), technique)
+
+
+def _loads_alone(session: _Session, function: str, name: str) -> bool:
+    """Whether the baseline's run without a clock could load a technique."""
+    folder = RunFolder(session.folder.path / BASELINE)
+    functions = folder.read_description()["catalog"]["functions"] if folder.run_json.is_file() else {}
+    return name in functions.get(function, {}).get("implementations", {})
 
 
 def _pair_job(

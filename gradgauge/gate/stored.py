@@ -13,7 +13,7 @@ from gradgauge.gate.findings import Side
 from gradgauge.gate.pair_job import Technique
 from gradgauge.gate.recorded import Recorded
 from gradgauge.gate.sequence import Stored
-from gradgauge.runs import RunFolder
+from gradgauge.runs import RunFolder, UnreadableRun
 from gradgauge.timing import usual_protocol
 
 SAME_MACHINE = (
@@ -38,6 +38,8 @@ class StoredRun:
     @classmethod
     def read(cls, path: Path) -> StoredRun:
         """Read it; raise UnreadableRun where there is none, or where it was cut short."""
+        if not path.exists():
+            raise UnreadableRun(f"--baseline {path}: no such file or folder")
         folder = RunFolder.open(path if path.is_dir() else path.parent)
         return cls(folder, Recorded.read(folder), folder.read_description())
 

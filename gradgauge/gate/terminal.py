@@ -9,7 +9,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from gradgauge.gate.findings import Finding, Gate, Status
+from gradgauge.gate.findings import Finding, Gate, Outcome, Status
 from gradgauge.gate.words import (
     OUTCOMES,
     before_after,
@@ -135,4 +135,5 @@ def _style(finding: Finding) -> str:
 
 def _is_told(finding: Finding) -> bool:
     """Return whether a reader must know of it, and no table shows it."""
-    return (finding.outcome.fails or finding.outcome.is_open) and not finding.ratio and finding.kind != "exact"
+    told = finding.outcome.fails or finding.outcome.is_open or finding.outcome is Outcome.BASELINE_FAILS
+    return told and not finding.ratio and finding.kind != "exact"

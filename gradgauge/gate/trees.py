@@ -65,12 +65,12 @@ class Repository:
         """Return the folders relative to the top, as git names them."""
         return tuple(folder.relative_to(self.top).as_posix() for folder in self.folders)
 
-    def commit(self, revision: str) -> str:
-        """Return the full hash of a revision; raise NoRevision."""
+    def commit(self, revision: str, given: str = "--base ") -> str:
+        """Return the full hash of a revision; raise NoRevision. given: what the user gave it as."""
         found = _ask(self.top, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
         if not found:
             hint = f"; {SHALLOW}" if self.is_shallow else ""
-            raise NoRevision(f"--base {revision!r} is no commit of {self.top}{hint}")
+            raise NoRevision(f"{given}{revision!r} is no commit of {self.top}{hint}")
         return found
 
     @property
@@ -89,7 +89,7 @@ class Repository:
         The merge base with the default branch; on that branch itself the last commit, where the working tree differs
         from it, else the one before. Raises NoRevision where there is none.
         """
-        head = self.commit("HEAD")
+        head = self.commit("HEAD", "")
         branch = next(
             (name for name in DEFAULT_BRANCHES if _ask(self.top, "rev-parse", "--verify", "--quiet", name)), ""
         )
@@ -109,27 +109,44 @@ class Repository:
     def working_tree(self) -> Tree:
         """Return what lies on disk now."""
         folders = tuple(folder if folder.is_dir() else None for folder in self.folders)
-        return Tree(Side("working tree", "working tree", self.commit("HEAD"), self.is_dirty), folders)
+        return Tree(Side("working tree", "working tree", self.commit("HEAD", ""), self.is_dirty), folders)
 
     @contextmanager
     def laid_out(self, name: str, commit: str) -> Iterator[Tree]:
         """Lay the gated folders of a commit out in a worktree, which is gone afterwards; raise NotLaidOut."""
         with tempfile.TemporaryDirectory(prefix="gradgauge-tree-") as scratch:
             top = Path(scratch).resolve() / commit[:12]
-            _do(self.top, "worktree", "add", "--detach", "--no-checkout", "--quiet", str(top), commit)
             try:
+                # No hook of the user's belongs to what is laid out here.
+                quiet = ("-c", "core.hooksPath=/dev/null")
+                _do(self.top, *quiet, "worktree", "add", "--detach", "--no-checkout", "--quiet", str(top), commit)
                 present = [each for each in self.names if _ask(top, "cat-file", "-e", f"{commit}:{each}") is not None]
                 if present:
-                    _do(top, "checkout", "--quiet", commit, "--", *present)
+                    # A link may lead anywhere in the repository: then all of it is laid out.
+                    links = "120000 " in (_ask(top, "ls-tree", "-r", commit, "--", *present) or "")
+                    _do(top, *quiet, "checkout", "--quiet", commit, "--", *(["."] if links else present))
                 folders = tuple(top / each if each in present else None for each in self.names)
+                _refuse_what_leads_out(top, folders)
                 yield Tree(Side("revision", name, commit), folders)
             finally:
                 _ask(self.top, "worktree", "remove", "--force", str(top))
+                _ask(self.top, "worktree", "prune")
 
     def differs(self, file: Path, commit: str) -> bool:
         """Whether a file of the working tree is another in that commit, or not there."""
         name = file.relative_to(self.top).as_posix()
         return _ask(self.top, "diff", "--quiet", commit, "--", name) is None
+
+
+def _refuse_what_leads_out(top: Path, folders: Sequence[Path | None]) -> None:
+    """Raise NotLaidOut for a link that leads nowhere or out of the worktree, and for a submodule, which is empty."""
+    for folder in folders:
+        for each in sorted(folder.rglob("*")) if folder else ():
+            target = each.resolve()
+            if each.is_symlink() and not (target.exists() and target.is_relative_to(top)):
+                raise NotLaidOut(f"{each.relative_to(top)} is a link that leads out of the revision")
+        if folder and "160000 " in (_ask(top, "ls-tree", "-r", "HEAD", "--", str(folder.relative_to(top))) or ""):
+            raise NotLaidOut(f"{folder.relative_to(top)} holds a submodule, which is not laid out")
 
 
 def _ask(folder: Path, *arguments: str) -> str | None:
