@@ -35,6 +35,7 @@ class Request:
     limit_s: after how many seconds of measuring no further case is begun, None for never.
     timeout_s: the longest that one step of one case may take.
     builtin: a folder in place of the built-in implementations, None for those themselves.
+    clockless: leave out the suites that read a clock or have nothing exact to say.
     """
 
     preset: str
@@ -49,6 +50,7 @@ class Request:
     timeout_s: float
     fresh_cache: bool
     builtin: Path | None = None
+    clockless: bool = False
 
 
 @dataclass(frozen=True)
@@ -127,6 +129,7 @@ def _job(request: Request, folder: RunFolder) -> Job:
         limit_s=request.limit_s,
         timeout_s=request.timeout_s,
         builtin=str(request.builtin.resolve()) if request.builtin else "",
+        clockless=request.clockless,
     )
 
 

@@ -18,7 +18,8 @@ class Job:
     """One measuring session, or what is left of it.
 
     run: the run folder. implementations: folders from outside. builtin: a folder in place of the built-in
-    implementations, empty for those themselves. timing: how cases are timed.
+    implementations, empty for those themselves. clockless: no suite that reads a clock or has nothing exact to say.
+    timing: how cases are timed.
     timeout_s: how long one step may take.
     limit_s: seconds of measuring after which no further case is begun, None for no limit; spent_s: of them, by earlier
     workers. done: (suite, slug) already filed. dropped: function/implementation/device → why nothing more of it is
@@ -43,6 +44,7 @@ class Job:
     checked: tuple[str, ...] = ()
     unchecked: tuple[str, ...] = ()
     builtin: str = ""
+    clockless: bool = False
 
     def write(self, file: Path) -> None:
         """Write the job as JSON."""

@@ -86,6 +86,8 @@ class Session:
             return []
         if suite.apart and self.job.selection.suites != (name,):
             return []
+        if self.job.clockless and (suite.timed or not any(metric.exact for metric in suite.metrics)):
+            return []
         functions = list(self.catalog.functions.values())
         preset, chosen = self.job.preset, self.job.selection
         fitting = plan(suite, preset, chosen, functions, self.devices)

@@ -17,7 +17,7 @@ from gradgauge.gate.pairing import slowed
 from gradgauge.gate.processes import _lost, _lost_to
 from gradgauge.passes import Pass
 from gradgauge.records import Verdict
-from tests.fakes import ROOT, python, technique_py, write_function
+from tests.fakes import ROOT, python, read_json, technique_py, write_function
 from tests.test_gate_trees import TWICE, commit, git
 
 EXITS = "import os\ndef call(x):\n    os._exit(7)\n"
@@ -146,6 +146,8 @@ class TestEveryOutcome:
         done, found, top = session
         assert (done.returncode, found.status) == (1, Status.FAILED)
         folder = top / "results" / "gates" / "latest"
+        for run in (folder, folder / "baseline"):
+            assert set(read_json(run / "run.json")["suites"]) == {"gradients", "memory", "counters", "behavior"}
         assert "failed" in done.stdout
         assert "<!-- gradgauge-gate -->" in (folder / "gate.md").read_text(encoding="utf-8")
         assert ET.parse(folder / "junit.xml").getroot().findall(".//failure")

@@ -12,9 +12,6 @@ from gradgauge.gate.pair_job import Technique
 from gradgauge.grid import Selection
 from gradgauge.timing import Timing
 
-EXACT_SUITES = ("gradients", "memory", "counters", "behavior")
-"""The suites whose verdicts and figures need no clock."""
-
 DECIDE, REPORT, OFF = "decide", "report", "off"
 TIMES = (DECIDE, REPORT, OFF)
 
@@ -58,7 +55,7 @@ class GateRequest:
         """Return what measures these techniques of one side without a clock."""
         chosen = replace(
             self.selection,
-            suites=EXACT_SUITES,
+            suites=(),
             functions=tuple(dict.fromkeys(function for function, _ in techniques)),
             implementations=tuple(dict.fromkeys(name for _, name in techniques)),
         )
@@ -75,6 +72,7 @@ class GateRequest:
             self.timeout_s,
             fresh_cache=False,
             builtin=None if self.folders else folders[0],
+            clockless=True,
         )
 
     def wants(self, technique: Technique) -> bool:
