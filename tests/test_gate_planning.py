@@ -10,6 +10,7 @@ from gradgauge.cases import Case
 from gradgauge.gate.pair_job import PairJob
 from gradgauge.gate.planning import Plan
 from gradgauge.gate.processes import NoPlan, Processes
+from gradgauge.gate.sequence import Pairs
 from gradgauge.grid import Selection
 from tests.fakes import technique_py, write_function
 from tests.test_gate_trees import TWICE
@@ -59,6 +60,16 @@ def test_modules_that_both_sides_import_by_name_are_told(tmp_path: Path, monkeyp
     text = TWICE.replace("import torch\n", "import torch\nimport gate_helpers\n")
     before, after = write_function(tmp_path / "a", mine=text), write_function(tmp_path / "b", mine=text)
     assert str((tmp_path / "gate_helpers.py").resolve()) in plan(job(before, after, "mine")).imported
+
+
+def test_what_a_file_prints_while_it_loads_is_no_answer(tmp_path: Path) -> None:
+    text = TWICE.replace("import torch\n", "import torch\nprint('hello from a file', flush=True)\n")
+    before, after = write_function(tmp_path / "a", mine=text), write_function(tmp_path / "b", mine=text)
+    processes = Processes(job(before, after, "mine", passes=("forward",)), 120.0)
+    (case,) = processes.plan().cases
+    found = processes.pairs([case])[case]
+    assert isinstance(found, Pairs)
+    assert len(found.logs) >= 7
 
 
 def test_a_device_that_is_not_there_is_no_plan(tmp_path: Path) -> None:

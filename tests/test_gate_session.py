@@ -140,6 +140,10 @@ class TestEveryOutcome:
         assert any(each.ratio for each in by_name["new_name"])
         assert "was old_name" in next(each.detail for each in by_name["new_name"] if each.outcome is Outcome.RENAMED)
 
+    def test_what_does_not_load_is_said_to_be_whose_it_is(self, by_name: dict[str, list[Finding]]) -> None:
+        said = [each.detail for each in by_name["unreadable"] if each.outcome is Outcome.CANDIDATE_FAILS]
+        assert any(detail.startswith("does not load; candidate: SyntaxError") for detail in said)
+
     def test_it_fails_and_says_so_everywhere(
         self, session: tuple[subprocess.CompletedProcess[str], Gate, Path]
     ) -> None:

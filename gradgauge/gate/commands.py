@@ -149,6 +149,7 @@ def accept(
         raise Usage(f"nothing that fails in {folder} is chosen; what fails there: {', '.join(names) or 'nothing'}")
     roots = tuple(implementations or (builtin_folder("implementations"),))
     files = Files(tuple(root.resolve() for root in roots))
+    accepted = 0
     for root in roots:
         here = [each for each in chosen if len(roots) == 1 or (root / each.case.function).is_dir()]
         try:
@@ -158,9 +159,13 @@ def accept(
         if not made:
             continue
         write_accepted(root, made)
+        accepted += len(made)
         out.print(
             escape(f"accepted {len(made)} in {root / 'accepted.json'}; commit it with the change"), soft_wrap=True
         )
+    if not accepted:
+        functions = ", ".join(sorted({each.case.function for each in chosen}))
+        raise Usage(f"no folder of --implementations has {functions}, of which something fails in {folder}")
     return FINE
 
 

@@ -10,6 +10,8 @@ from typing import Any
 
 from gradgauge.grid import Selection
 
+BASELINE, CANDIDATE = SIDES = ("baseline", "candidate")
+
 Technique = tuple[str, str]
 """Function and implementation."""
 

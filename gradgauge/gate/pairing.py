@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -26,7 +26,7 @@ from gradgauge.children import serve
 from gradgauge.clocks import Clock, clock_for
 from gradgauge.compilation import compile_call, forget_compiled
 from gradgauge.gate.definitions import Definitions
-from gradgauge.gate.pair_job import PairJob
+from gradgauge.gate.pair_job import CANDIDATE, SIDES, PairJob
 from gradgauge.inputs import as_leaf, cotangents, generator_for, random_inputs
 from gradgauge.passes import Pass, Subject
 from gradgauge.records import Verdict
@@ -35,7 +35,6 @@ from gradgauge.runners import Runner, warm_up
 from gradgauge.sampling import TIMED_ROUND, Sides, measure_pair
 from gradgauge.timing import TimingProtocol, usual_protocol
 
-SIDES = ("baseline", "candidate")
 EITHER = "either"
 """Whose code is in hand, as the parent is told it; while rounds are taken nobody is told which of the two."""
 ROUND_S = 1e-3
@@ -95,10 +94,10 @@ def _call(catalog: Catalog, case: Case) -> Callable[..., Any]:
 
 def pairs_of(revisions: Revisions, case: Case, tell: Tell) -> Any | Failure:
     """Return what one slice of a case came to, as `gate.processes` reads it."""
-    tell(SIDES[1])  # whose reference makes the outputs that cotangents are drawn for
+    tell(CANDIDATE)  # whose reference makes the outputs that cotangents are drawn for
     subjects = attempt("preparing", lambda: revisions.subjects(case))
     if isinstance(subjects, Failure):
-        return _lost({SIDES[1]: subjects})
+        return _lost({CANDIDATE: subjects})
     warm_ups = _warm_ups(subjects, revisions.job.plants.get(case.slug, 0.0))
     sides, spent = measure_pair(warm_ups, case, revisions.job.slice_s, _Teller(tell))
     forget_compiled()
@@ -169,13 +168,26 @@ def _lost(failures: dict[str, Failure]) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Read the job, load both revisions, and answer case after case."""
-    job = PairJob.read(Path(sys.argv[1]))
-    threads = job.threads or torch.get_num_threads()
-    revisions = Revisions.load(job)
-    torch.set_num_threads(threads)  # whatever somebody's file did while it was loaded
-    gc.freeze()
-    serve(partial(pairs_of, revisions))
+    """Read the job, and answer case after case."""
+    serve(_Answers(PairJob.read(Path(sys.argv[1]))).answer)
+
+
+class _Answers:
+    """Loads both revisions when the first case is asked for: by then what their files print is no answer any more."""
+
+    def __init__(self, job: PairJob) -> None:
+        self._job = job
+
+    @cached_property
+    def _revisions(self) -> Revisions:
+        threads = self._job.threads or torch.get_num_threads()
+        revisions = Revisions.load(self._job)
+        torch.set_num_threads(threads)  # whatever somebody's file did while it was loaded
+        gc.freeze()
+        return revisions
+
+    def answer(self, case: Case, tell: Tell) -> Any | Failure:
+        return pairs_of(self._revisions, case, tell)
 
 
 if __name__ == "__main__":

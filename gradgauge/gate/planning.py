@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from gradgauge.cases import Case
-from gradgauge.gate.pair_job import PairJob, Technique
+from gradgauge.gate.pair_job import BASELINE, CANDIDATE, PairJob, Technique
 from gradgauge.loading import LOADED
 
 PACKAGE = Path(__file__).resolve().parent.parent
@@ -65,17 +65,17 @@ def plan_times(job: PairJob) -> Plan:
     revisions = Revisions.load(job)
     imported = _imported(before)
     names = job.names
-    sides = {"baseline": revisions.baseline, "candidate": revisions.candidate}
+    sides = {BASELINE: revisions.baseline, CANDIDATE: revisions.candidate}
     loaded: dict[str, tuple[Technique, ...]] = {}
     for side, catalog in sides.items():
         known = {(name, each) for name, entry in catalog.functions.items() for each in entry.implementations}
         loaded[side] = tuple(
             (function, name)
             for (function, name), theirs in names.items()
-            if (function, theirs if side == "baseline" else name) in known
+            if (function, theirs if side == BASELINE else name) in known
         )
     twice = tuple((name, (file.parent.name, file.stem)) for name, file in revisions.twice.items())
-    both = set(loaded["baseline"]) & set(loaded["candidate"]) - {technique for _, technique in twice}
+    both = set(loaded[BASELINE]) & set(loaded[CANDIDATE]) - {technique for _, technique in twice}
     speed = load_module(builtin_folder("suites") / "speed.py").SUITE
     devices = choose_devices(job.selection.devices, available_devices())
     cases: list[Case] = []

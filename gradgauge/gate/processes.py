@@ -16,13 +16,11 @@ from gradgauge.attempts import Failure
 from gradgauge.cases import Case
 from gradgauge.children import Child, Death, ask
 from gradgauge.gate.findings import Outcome
-from gradgauge.gate.pair_job import PairJob
+from gradgauge.gate.pair_job import BASELINE, CANDIDATE, PairJob
 from gradgauge.gate.planning import Plan
 from gradgauge.gate.sequence import Lost, Pairs
 from gradgauge.lifeline import environment_of_child
 from gradgauge.records import Verdict
-
-BASELINE, CANDIDATE = "baseline", "candidate"
 
 
 class NoPlan(Exception):

@@ -15,7 +15,7 @@ from gradgauge.gate.accepted import apply, read_accepted
 from gradgauge.gate.changes import Change, Changes, code_digest, compare_files
 from gradgauge.gate.exact import compare_exact
 from gradgauge.gate.findings import GATE_JSON, Finding, Gate, Outcome, Side
-from gradgauge.gate.pair_job import PairJob, Technique
+from gradgauge.gate.pair_job import BASELINE, CANDIDATE, PairJob, Technique
 from gradgauge.gate.planning import Plan
 from gradgauge.gate.processes import NoPlan, Processes
 from gradgauge.gate.recorded import Recorded
@@ -25,8 +25,6 @@ from gradgauge.gate.stored import StoredRun
 from gradgauge.gate.trees import NoRevision, NotLaidOut, Repository, Tree
 from gradgauge.runs import RunFolder
 from gradgauge.supervisor import Progress
-
-BASELINE, CANDIDATE = "baseline", "candidate"
 
 NOBODY = Case("", "", "", "", "", "", "", "")
 
@@ -101,7 +99,7 @@ def run_gate(request: GateRequest, watch: Watch) -> tuple[Gate, RunFolder]:
 
 def _gate(session: _Session, side: Side, candidate: Tree) -> Gate:
     request = session.request
-    files = _technique_files(candidate)
+    files = Files(_present(candidate))
     acceptances = [each for root in files.roots for each in read_accepted(root)]
     findings, notes = apply(session.findings, acceptances, files.digest)
     settings = settings_for(request.budget_s, request.limits.tolerance, request.limits.floor_s)
@@ -126,10 +124,6 @@ class Files:
         """Return the digest of a technique's code; empty where there is no such file."""
         files = (root / function / f"{implementation}.py" for root in self.roots)
         return next((code_digest(file) for file in files if file.is_file()), "")
-
-
-def _technique_files(tree: Tree) -> Files:
-    return Files(_present(tree))
 
 
 def _present(tree: Tree) -> tuple[Path, ...]:
@@ -208,11 +202,10 @@ def _say_loaded(session: _Session, plan: Plan, names: Mapping[Technique, str]) -
         sides = {side for side, loaded in plan.loaded.items() if technique in loaded}
         if len(sides) == 2:
             continue
-        alone = _loads_alone(session, technique[0], names[technique])
-        outcome = Outcome.BOTH_FAIL
-        if CANDIDATE in sides and alone:
+        said, outcome = "does not load", Outcome.BOTH_FAIL
+        if CANDIDATE in sides and _loads_alone(session, technique[0], names[technique]):
             # A process holds one definition of an operator, say: no fault of either side.
-            outcome = Outcome.CANNOT_TELL
+            said, outcome = "the baseline does not load beside the candidate", Outcome.CANNOT_TELL
         elif sides:
             outcome = Outcome.CANDIDATE_FAILS if BASELINE in sides else Outcome.BASELINE_FAILS
         function, name = technique
@@ -224,7 +217,6 @@ def _say_loaded(session: _Session, plan: Plan, names: Mapping[Technique, str]) -
             and Path(file).parent.name == function
             and Path(file).stem in ({name, names[technique]} | {"function", "reference"})
         ]
-        said = "the baseline does not load beside the candidate" if alone else "does not load"
         session.say(outcome, "; ".join([said, *dict.fromkeys(reasons)]), technique)
 
 
