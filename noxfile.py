@@ -43,14 +43,14 @@ def gate(session: nox.Session) -> None:
 @nox.session
 def report(session: nox.Session) -> None:
     """Write the HTML report of a run: gradgauge report. `nox -s report -- --help` lists the options."""
-    install(session, torch=False)
+    install(session, torch=False, extras=("parquet", "trend"))
     gradgauge(session, "report")
 
 
 @nox.session
 def tests(session: nox.Session) -> None:
     """Test gradgauge itself, with coverage. `nox -s tests -- -m 'not slow'` leaves out what takes seconds."""
-    install(session, "tests", extras=("profile", "training"))
+    install(session, "tests", extras=("profile", "training", "parquet", "trend"))
     session.run("pytest", "--cov=gradgauge", "--cov-report=term", *session.posargs)
 
 

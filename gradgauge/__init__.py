@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gradgauge.checking import CheckFailed, check
+    from gradgauge.checking.check import check
+    from gradgauge.checking.findings import CheckFailed
 
 __all__ = ["CheckFailed", "check"]
 __version__ = "0.1.0"

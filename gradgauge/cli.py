@@ -20,11 +20,14 @@ from gradgauge.catalog import UnreadablePath, builtin_folder
 from gradgauge.gate.commands import accept, gate
 from gradgauge.options import (
     PROFILE,
+    STANDARD_OUTPUT,
     Caches,
+    Compared,
     CudaGraph,
     Devices,
     Dtypes,
     Folders,
+    Form,
     Functions,
     Implementations,
     Layouts,
@@ -32,19 +35,24 @@ from gradgauge.options import (
     Measured,
     Modes,
     OnlyMine,
+    Output,
     Passes,
     Precision,
     Protocols,
+    Reported,
     Results,
     Seed,
     Shapes,
     Suites,
     Threads,
     Timeout,
+    Trend,
     Usage,
     check_among,
     check_choices,
     check_numbers,
+    check_report,
+    check_runs,
     limit_seconds,
     scan_files,
     selection_of,
@@ -159,14 +167,31 @@ def profile(  # noqa: PLR0913, PLR0917  (as above)
 
 @app.command()
 def report(
-    run: Annotated[Path, typer.Argument(help="A run folder.")] = Path("results/runs/latest"),
-    output: Annotated[Path | None, typer.Option(help="Where the page goes; into the run folder otherwise.")] = None,
+    run: Reported = None,
+    format_: Form = "html",
+    output: Output = None,
+    results: Compared = Path("results"),
+    trend: Trend = False,
 ) -> int:
-    """Write the report of a run, complete or not."""
-    from gradgauge.report import write_report
+    """Write the report of a run, complete or not; of several, side by side; or of all, over time."""
+    from gradgauge.report import formats, write_report, write_reports, write_trend
 
-    out.print(escape(str(write_report(RunFolder.open(run), output))), soft_wrap=True)
-    return FINE
+    given = run or []
+    check_report(given, format_, output, trend=trend)
+    if trend:
+        return _say_where(write_trend(results, output or results / "trend.html"))
+    given = given or [Path("results/runs/latest")]
+    folders = [RunFolder.open(path) for path in given]
+    check_runs(folders, given)
+    if str(output) == STANDARD_OUTPUT:
+        typer.echo(formats.content(folders, format_), nl=False)
+        return FINE
+    if len(folders) == 1 and format_ == "html":
+        return _say_where(write_report(folders[0], output))
+    target = output or formats.default_target(folders, format_, results)
+    if not output:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    return _say_where(write_reports(folders, format_, target))
 
 
 @app.command(name="list")
@@ -307,6 +332,11 @@ def _finish(outcome: Outcome) -> None:
             f"… and {len(outcome.problems) - MOST_PROBLEMS} more in {outcome.folder.records_jsonl}", soft_wrap=True
         )
     out.print(f"report: {escape(str(page))}", soft_wrap=True)
+
+
+def _say_where(written: Path) -> int:
+    out.print(escape(str(written)), soft_wrap=True)
+    return FINE
 
 
 def _complain(message: str) -> None:

@@ -36,6 +36,11 @@ class Docket:
         """Take a cell in."""
         self._cells.append(cell)
 
+    @property
+    def wrong(self) -> list[Cell]:
+        """Return the cells that disagree so far."""
+        return [cell for cell in self._cells if cell.is_right is False]
+
     def add_failure(self, metric: Metric, labels: Mapping[str, str], failure: Failure) -> None:
         """Take in that there is no figure, with the verdict that the failure has."""
         self._gauge.record(metric, None, failure.verdict, failure.detail, labels=labels)

@@ -45,6 +45,11 @@ class Budgets:
     gradients: tuple[float | Profile | None, ...]
     _kept: dict[int, tuple[Truth, tuple[list[Tensor], list[Tensor]]]] = field(default_factory=dict)
 
+    @property
+    def strict(self) -> Budgets:
+        """Return what to ask first, as it costs less: these themselves."""
+        return self
+
     def of_value(self, truth: Truth, index: int) -> Tensor:
         """Return the ulps that are excused at each element of an output; float64, of its shape or 0-d."""
         budget = self.values[index]

@@ -17,7 +17,7 @@ from gradgauge.cases import REFERENCE, Case
 from gradgauge.catalog import FunctionEntry
 from gradgauge.compilation import compile_call, forget_compiled
 from gradgauge.model import Implementation
-from gradgauge.records import Metric, Profile, Record, Series, Verdict
+from gradgauge.records import Metric, Profile, Record, Reproduction, Result, Series, Verdict
 from gradgauge.rounds import Spent
 from gradgauge.session import Session
 from gradgauge.timing import Timing
@@ -69,7 +69,7 @@ class Gauge:
 
     def __init__(self, session: Session, suite: str, case: Case, memory: BlockMemory) -> None:
         self.session, self.suite, self.case = session, suite, case
-        self.results: list[Record | Series | Profile] = []
+        self.results: list[Result] = []
         self._memory = memory
 
     @property
@@ -159,6 +159,10 @@ class Gauge:
 
     def profile(self, found: Profile) -> None:
         """File what the profiler saw of this case."""
+        self.results.append(found)
+
+    def reproduction(self, found: Reproduction) -> None:
+        """File how to see a fault of this case."""
         self.results.append(found)
 
     @property

@@ -11,10 +11,14 @@ import typer
 from gradgauge.cases import DTYPES, LAYOUTS, MODES, PASSES, parse_shapes
 from gradgauge.catalog import Sources, builtin_folder, scan
 from gradgauge.grid import PRESETS, Selection
+from gradgauge.runs import RunFolder
 from gradgauge.timing import BACKWARD_PROTOCOLS, CACHES, Timing
 
 T = TypeVar("T", int, float)
 
+STANDARD_OUTPUT = "-"
+MOST_RUNS = 8
+"""More columns than these no table shows legibly."""
 
 PROFILE = "profile"
 """The suite that has a command of its own: it runs alone, as what it does takes time from others."""
@@ -82,6 +86,26 @@ Folders = Annotated[
 OnlyMine = Annotated[bool, typer.Option("--only-mine", help="Leave the built-in ones out (but for the reference).")]
 Results = Annotated[Path, typer.Option("--results", help="Where runs go.")]
 Measured = Annotated[Path, typer.Option("--results", help="Where runs lie; what the newest one found is shown.")]
+Reported = Annotated[
+    list[Path] | None,
+    typer.Argument(
+        metavar="[RUN]...",
+        help="A run folder, results/runs/latest by default; several are set side by side, the first as the base.",
+        show_default=False,
+    ),
+]
+Form = Annotated[str, typer.Option("--format", help="html, markdown, csv, parquet.")]
+Output = Annotated[
+    Path | None,
+    typer.Option(
+        help="Where it goes, - for standard output (markdown, csv); else into the run folder, or below --results for "
+        "several runs and for the trend."
+    ),
+]
+Trend = Annotated[
+    bool, typer.Option("--trend", help="Instead, times over all runs below --results, and where they changed.")
+]
+Compared = Annotated[Path, typer.Option("--results", help="Where comparisons and the trend go, and its runs lie.")]
 
 
 def selection_of(*axes: Sequence[str] | None) -> Selection:
@@ -178,3 +202,29 @@ def scan_files(folders: tuple[Path, ...], *, only_mine: bool) -> dict[str, Sourc
 
 def _suite_names() -> list[str]:
     return sorted(file.stem for file in builtin_folder("suites").glob("*.py") if not file.name.startswith("_"))
+
+
+def check_report(runs: Sequence[Path], form: str, output: Path | None, *, trend: bool) -> None:
+    """Raise Usage for what no report can be made of."""
+    from gradgauge.report.formats import FILES, ON_STANDARD_OUTPUT, missing_reason
+
+    check_among("format", (form,), FILES)
+    if trend and runs:
+        raise Usage(f"--trend is about all runs below --results, and takes no RUN: {runs[0]}")
+    if trend and form != "html":
+        raise Usage(f"--trend is a page: --format {form} is for runs")
+    if str(output) == STANDARD_OUTPUT and (trend or form not in ON_STANDARD_OUTPUT):
+        raise Usage(f"--output - is for --format {' and '.join(ON_STANDARD_OUTPUT)}: name a file for {form}")
+    if reason := missing_reason(form):
+        raise Usage(f"--format {form}: {reason}")
+
+
+def check_runs(folders: Sequence[RunFolder], given: Sequence[Path]) -> None:
+    """Raise Usage for more runs than can be set side by side, and for one that is given twice, by whichever path."""
+    if len(folders) > MOST_RUNS:
+        raise Usage(f"{len(folders)} runs, of which {MOST_RUNS} fit side by side: --trend shows any number")
+    first: dict[Path, Path] = {}
+    for folder, path in zip(folders, given, strict=True):
+        if folder.path in first:
+            raise Usage(f"{path} is the same run as {first[folder.path]}: each can be given once")
+        first[folder.path] = path

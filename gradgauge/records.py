@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 from gradgauge.cases import Case
+from gradgauge.examples import Example
 
 SCHEMA_VERSION = 1
 
@@ -183,6 +184,30 @@ class Profile:
         spans = tuple(Drawn(names[index], *rest) for index, *rest in line["spans"])
         stacks = tuple((tuple(names[index] for index in stack), seconds) for stack, seconds in line["stacks"])
         return cls(Case.from_json(dict(line)), line["trace"], line["step_s"], spans, stacks)
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """The smallest input that was found to show a fault of one implementation.
+
+    metric, labels: those of the record that it was met in; for a behaviour its name. From `example`, which is data,
+    the code that shows the fault is written (see `snippets`): none of it is stored.
+    """
+
+    suite: str
+    case: Case
+    metric: str
+    labels: Mapping[str, str]
+    example: Example
+
+    def to_json(self, run: str) -> dict[str, Any]:
+        """Return the line of reproductions.jsonl."""
+        about = {"run": run, "suite": self.suite, **self.case.to_json(), "labels": dict(self.labels)}
+        return {**about, "metric": self.metric, **self.example.to_json()}
+
+
+Result = Record | Series | Profile | Reproduction
+"""What a suite may find."""
 
 
 def dump_line(line: Mapping[str, Any]) -> str:

@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from gradgauge.records import SCHEMA_VERSION, Profile, Record, Series, dump_line
+from gradgauge.records import SCHEMA_VERSION, Profile, Record, Reproduction, Series, dump_line
+from gradgauge.strict_json import NotStrict, parse
 
 
 class UnreadableRun(Exception):
@@ -58,6 +59,11 @@ class RunFolder:
     def profiles_jsonl(self) -> Path:
         """Return where the profiles stand, one case a line."""
         return self.path / "profiles.jsonl"
+
+    @property
+    def reproductions_jsonl(self) -> Path:
+        """Return where it stands how to see each fault oneself."""
+        return self.path / "reproductions.jsonl"
 
     @property
     def traces(self) -> Path:
@@ -118,14 +124,7 @@ class RunFolder:
 
     def read_description(self) -> dict[str, Any]:
         """Return run.json; raise UnreadableRun where it is broken or of another schema."""
-        try:
-            description = json.loads(self.run_json.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise UnreadableRun(f"{self.run_json}: not JSON: {error}") from error
-        version = description.get("schema_version") if isinstance(description, dict) else None
-        if version != SCHEMA_VERSION:
-            raise UnreadableRun(f"{self.run_json}: schema_version {version!r}, this gradgauge reads {SCHEMA_VERSION}")
-        return dict(description)
+        return read_versioned(self.run_json, SCHEMA_VERSION)
 
     def append_record(self, record: Record) -> None:
         """Append one record."""
@@ -138,6 +137,10 @@ class RunFolder:
     def append_profile(self, profile: Profile) -> None:
         """Append what the profiler saw of one case."""
         append_line(self.profiles_jsonl, dump_line(profile.to_json(self.run_id)))
+
+    def append_reproduction(self, found: Reproduction) -> None:
+        """Append how to see one fault."""
+        append_line(self.reproductions_jsonl, dump_line(found.to_json(self.run_id)))
 
     def read_records(self) -> list[dict[str, Any]]:
         """Return the lines of records.jsonl; a line that a kill cut short at the end is left out."""
@@ -172,22 +175,62 @@ def append_line(path: Path, line: str) -> None:
         os.close(descriptor)
 
 
+def is_file(path: Path) -> bool:
+    """Return whether a run folder has this file.
+
+    Raises UnreadableRun where something else has its name: a folder, a pipe, a link that leads nowhere, or one that
+    leads out of the folder, with which a stranger's run could have a file of its reader's shown.
+    """
+    if not path.is_file():
+        if path.is_symlink() or path.exists():
+            raise UnreadableRun(f"{path}: not a file")
+        return False
+    if not path.resolve().is_relative_to(path.parent.resolve()):
+        raise UnreadableRun(f"{path}: a link out of its folder, expected a file")
+    return True
+
+
+def read_versioned(path: Path, version: int) -> dict[str, Any]:
+    """Return the object that a file of strict JSON holds.
+
+    Raises UnreadableRun, naming the file, where it is none, or where its `schema_version` is another.
+    """
+    is_file(path)
+    try:
+        value = parse(path.read_bytes())
+    except NotStrict as error:
+        raise UnreadableRun(f"{path}{f':{error.line}' if error.line else ''}: {error}") from error
+    found = value.get("schema_version") if isinstance(value, dict) else None
+    if type(found) is not int or found != version:
+        raise UnreadableRun(f"{path}: schema_version {found!r:.60}, this gradgauge reads {version}")
+    return dict(value)
+
+
 def read_lines(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the objects of a file of JSON lines, nothing where there is no file.
+    """Yield the objects of a file of strict JSON lines, nothing where there is no file.
 
     A last line without its newline is what a kill leaves and is passed over; any other line that
     is no JSON object raises UnreadableRun with file and line.
     """
-    if not path.exists():
+    if not is_file(path):
         return
     with path.open("rb") as lines:
         for number, line in enumerate(lines, 1):
             if not line.endswith(b"\n"):
                 return
             try:
-                value = json.loads(line)
-            except ValueError as error:  # UnicodeDecodeError is one, too
-                raise UnreadableRun(f"{path}:{number}: not JSON: {error}") from error
+                value = parse(line)
+            except NotStrict as error:
+                raise UnreadableRun(f"{path}:{number}: {error}") from error
             if not isinstance(value, dict):
                 raise UnreadableRun(f"{path}:{number}: not an object")
             yield value
+
+
+def is_cut_short(path: Path) -> bool:
+    """Return whether a file's last line lacks its newline, as a kill leaves it."""
+    if not is_file(path) or not path.stat().st_size:
+        return False
+    with path.open("rb") as file:
+        file.seek(-1, os.SEEK_END)
+        return file.read() != b"\n"

@@ -19,7 +19,7 @@ from gradgauge.devices import available_devices, choose_devices, unavailable_rea
 from gradgauge.grid import Suite, left_out_by_preset, plan, shape_fits
 from gradgauge.job import Job, subject_key, technique_key
 from gradgauge.journal import Journal, Pulse
-from gradgauge.records import AVAILABILITY, Profile, Record, Series, Verdict
+from gradgauge.records import AVAILABILITY, Profile, Record, Reproduction, Result, Verdict
 from gradgauge.runs import RunFolder
 from gradgauge.steps import CaseStep, LoadStep
 
@@ -148,14 +148,16 @@ class Session:
         if self.pulse:
             self.pulse.beat(str(CaseStep(suite, case, doing)))
 
-    def file(self, result: Record | Series | Profile) -> None:
-        """Append a record, a curve or a profile to the run folder, where there is one."""
+    def file(self, result: Result) -> None:
+        """Append what a suite found to the run folder, where there is one."""
         if self.folder is None:
             return
         if isinstance(result, Record):
             self.folder.append_record(result)
         elif isinstance(result, Profile):
             self.folder.append_profile(result)
+        elif isinstance(result, Reproduction):
+            self.folder.append_reproduction(result)
         else:
             self.folder.append_series(result)
 

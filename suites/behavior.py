@@ -18,6 +18,7 @@ from gradgauge.inputs import generator_for, random_inputs
 from gradgauge.loading import load_module
 from gradgauge.numerical import away_from
 from gradgauge.records import Verdict
+from gradgauge.reproductions import reproduce_behaviors
 
 BOTH = ("forward_backward",)
 
@@ -69,6 +70,7 @@ def test_behavior(gauge: Gauge) -> None:
         else:
             docket.add_failure(behavior.metric, {}, outcome)
     docket.file()
+    reproduce_behaviors(gauge, subject, {cell.metric.name: cell.detail for cell in docket.wrong})
 
 
 def subject_of(gauge: Gauge) -> Subject:

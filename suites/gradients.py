@@ -42,6 +42,7 @@ from gradgauge.grid import Suite, Sweep, smallest
 from gradgauge.numerical import check_first_order, check_second_order, smooth_inputs
 from gradgauge.power import Power, power_of_gradient, power_of_value
 from gradgauge.records import Metric, Verdict
+from gradgauge.reproductions import Disagreements
 from gradgauge.situations import BROADCASTING, Situation, hostile_situations, main_situation
 
 BOTH = ("forward_backward",)
@@ -111,23 +112,28 @@ def test_gradients(gauge: Gauge) -> None:
     watch = Watch() if gauge.case.mode == "compiled" else None
     docket = Docket(gauge, EXPECTABLE)
     docket.refuse_unknown(VALUE_ULP)
+    found = Disagreements(gauge)
     agreement = _agreement(gauge, main, budgets)
     if isinstance(agreement, Failure):
         gauge.fail(VALUE_ULP, agreement, labels={"kind": KINDS[0]})
+        found.note_failure(VALUE_ULP.name, {"kind": KINDS[0]}, agreement, main)
+        found.reproduce(budgets)
         return
     if watch and not watch.compiled(()).graphs:
         gauge.record(VALUE_ULP, None, "unsupported", NO_GRAPH, labels={"kind": KINDS[0]})
         return
     add_cells(gauge, docket, main, agreement)
+    found.note(docket.wrong, main)
     file_figures(gauge, agreement, _native(gauge, main, budgets))
     file_slopes(gauge, agreement.kink_slopes)
     if _is_first(gauge):
         for kind, situation in _hostile(gauge):
-            _put_through(gauge, docket, kind, situation, budgets)
+            _put_through(gauge, docket, kind, situation, budgets, found)
         _check_numerically(gauge, docket)
         _check_the_reference(gauge, budgets)
     docket.file()
     _draw(gauge, budgets)
+    found.reproduce(budgets)
 
 
 def _main(gauge: Gauge) -> Situation:
@@ -182,7 +188,9 @@ def _hostile(gauge: Gauge) -> Iterator[tuple[str, Situation | Failure]]:
         yield kind, gauge.once_per_block(kind, partial(attempt, "the reference", build))
 
 
-def _put_through(gauge: Gauge, docket: Docket, kind: str, situation: Situation | Failure, budgets: Budgets) -> None:
+def _put_through(
+    gauge: Gauge, docket: Docket, kind: str, situation: Situation | Failure, budgets: Budgets, found: Disagreements
+) -> None:
     """Judge the call in one hostile situation; one that the function has no room for is left out."""
     labels = {"kind": kind}
     if isinstance(situation, Failure):
@@ -194,12 +202,14 @@ def _put_through(gauge: Gauge, docket: Docket, kind: str, situation: Situation |
     call = gauge.call(gauge.case)
     agreement = attempt(kind, lambda: judge(gauge.case, gauge.entry, call, situation, budgets))
     if isinstance(agreement, Failure):
-        refuses = kind in BROADCASTING and not gauge.entry.function.broadcasts
-        docket.add_failure(
-            GRADIENT_ULP, labels, replace(agreement, verdict=Verdict.UNSUPPORTED) if refuses else agreement
-        )
+        if kind in BROADCASTING and not gauge.entry.function.broadcasts:
+            agreement = replace(agreement, verdict=Verdict.UNSUPPORTED)
+        docket.add_failure(GRADIENT_ULP, labels, agreement)
+        found.note_failure(GRADIENT_ULP.name, labels, agreement, situation)
         return
+    before = len(docket.wrong)
     add_cells(gauge, docket, situation, agreement)
+    found.note(docket.wrong[before:], situation)
     if kind == "partial":
         gauge.record(NEEDLESS, agreement.needless, "measured", labels=labels)
 

@@ -510,6 +510,68 @@ def test_report_of_what_is_no_run_is_usage(run: Run) -> None:
     assert err == "nowhere is not a run folder: it has no run.json\n"
 
 
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["a", "--format", "xml"], "--format 'xml' is not one of: html, markdown, csv, parquet"),
+        (["a", "b", "./a"], "a is the same run as a: each can be given once"),
+        (["a", "latest"], "latest is the same run as a"),
+        (["a"] * 9, "9 runs, of which 8 fit side by side: --trend shows any number"),
+        (["a", "--output", "-"], "--output - is for --format markdown and csv: name a file for html"),
+        (["a", "--format", "parquet", "--output", "-"], "name a file for parquet"),
+        (["--trend", "a"], "--trend is about all runs below --results, and takes no RUN: a"),
+        (["--trend", "--format", "csv"], "--trend is a page: --format csv is for runs"),
+        (["--trend", "--results", "c"], "no run can be read below c, which has no folder with a run.json"),
+        (["a", "newer"], "newer/run.json: schema_version 99, this gradgauge reads 1"),
+        (["a", "--format", "csv", "--output", "no/such/file"], "no/such/file.tmp: No such file or directory"),
+    ],
+)
+def test_what_no_report_can_be_made_of_is_usage(run: Run, tmp_path: Path, arguments: list[str], words: str) -> None:
+    for name in ("a", "b"):
+        synthetic.write_run(tmp_path, [], []).path.rename(tmp_path / name)
+    (tmp_path / "latest").symlink_to("a")
+    (tmp_path / "c").mkdir()
+    (tmp_path / "newer").mkdir()
+    (tmp_path / "newer" / "run.json").write_text('{"schema_version": 99}', encoding="utf-8")
+    status, out, err = run("report", *arguments)
+    assert (status, out, len(err.splitlines())) == (2, "", 1)
+    assert words in err.replace(f"{tmp_path}/", "")
+
+
+def test_a_format_that_needs_what_is_not_installed_is_usage(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gradgauge.report.tabular.find_spec", lambda name: None)
+    status, _, err = run("report", "a", "--format", "parquet")
+    assert status == 2
+    assert err == "--format parquet: pyarrow is not installed: pip install 'gradgauge[parquet]'\n"
+
+
+def test_a_report_goes_into_the_run_folder_and_one_of_several_below_the_results(run: Run, tmp_path: Path) -> None:
+    records = list(synthetic.odd_records())
+    for name in ("a", "b"):
+        synthetic.write_run(tmp_path, records, []).path.rename(tmp_path / name)
+    assert run("report", "a", "--format", "csv") == (0, f"{tmp_path / 'a' / 'records.csv'}\n", "")
+    assert run("report", "a", "--format", "markdown") == (0, f"{tmp_path / 'a' / 'report.md'}\n", "")
+    assert run("report", "a", "b") == (0, "results/comparisons/a..b.html\n", "")
+    assert run("report", "b", "a", "--results", "c", "--format", "markdown") == (0, "c/comparisons/b..a.md\n", "")
+    assert run("report", "--trend", "--results", ".") == (0, "trend.html\n", "")
+    for file in (
+        "a/records.csv",
+        "a/report.md",
+        "results/comparisons/a..b.html",
+        "c/comparisons/b..a.md",
+        "trend.html",
+    ):
+        assert (tmp_path / file).stat().st_size > 0
+
+
+def test_a_report_on_standard_output_is_nothing_but_the_report(run: Run, folder: RunFolder) -> None:
+    folder.write_description({"run_id": "x", **synthetic.description()})
+    status, out, err = run("report", folder.path, "--format", "markdown", "--output", "-")
+    assert (status, err) == (0, "")
+    assert out.startswith("## gradgauge · x\n")
+    assert len(out.splitlines()) > 10
+
+
 @pytest.mark.parametrize("arguments", [["--help"], ["bench", "--help"]])
 def test_help_is_help(run: Run, arguments: list[str]) -> None:
     status, out, _ = run(*arguments)

@@ -78,7 +78,7 @@ def test_a_run_folder_holds_the_files_of_the_design_and_no_scratch(quick: Run) -
     names = {file.name for file in quick.folder.path.iterdir()}
     wanted = {"run.json", "records.jsonl", "series.jsonl", "benchmark.json", "report.html"}
     assert wanted <= names
-    assert names - wanted <= {"journal.jsonl", "worker.log"}
+    assert names - wanted <= {"journal.jsonl", "reproductions.jsonl", "worker.log"}
 
 
 def test_the_description_has_every_key_of_the_design(quick: Run) -> None:

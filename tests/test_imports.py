@@ -13,6 +13,8 @@ from tests.fakes import ROOT, python
 
 WITHOUT_TORCH = (
     "gradgauge.cases",
+    "gradgauge.examples",
+    "gradgauge.snippets",
     "gradgauge.model",
     "gradgauge.records",
     "gradgauge.statistics",

@@ -86,7 +86,7 @@ def test_a_description_with_nan_is_refused_and_the_old_one_stands(folder: RunFol
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("{", r"run\.json: not JSON"),
+        ("{\n", r"run\.json:2: not JSON: Expecting property name enclosed in double quotes at column 1"),
         ("[]", "schema_version None, this gradgauge reads 1"),
         ('{"schema_version": 99}', "schema_version 99, this gradgauge reads 1"),
     ],

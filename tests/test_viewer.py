@@ -7,7 +7,6 @@ import json
 import os
 import re
 import shlex
-import shutil
 import signal
 import subprocess
 import sys
@@ -23,10 +22,11 @@ from urllib.parse import urlencode, urlsplit
 from urllib.request import ProxyHandler, build_opener
 
 import pytest
-from playwright.sync_api import FrameLocator, Page, Route, expect, sync_playwright
+from playwright.sync_api import FrameLocator, Page, Route, expect
 
 from gradgauge import viewer
 from gradgauge.viewer import TensorBoard, ViewerFailed, available_reason, command_for, serve, tensorboard
+from tests.browsers import chromium, needs_browser
 from tests.fakes import alive, environment, is_gone_soon, python
 
 TERNARY = "ternary_activation-where-compiled-forward_backward-cpu-float32-1024x1024-contiguous"
@@ -464,10 +464,6 @@ def test_it_goes_with_whoever_started_it_and_the_terminal_stays_clean(
 
 # --- the page, in a browser -----------------------------------------------------------------------------------------
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
-BROWSER = next(filter(None, map(shutil.which, BROWSERS)), None)
-needs_browser = pytest.mark.skipif(BROWSER is None, reason=f"none of {', '.join(BROWSERS)} is on the PATH")
-
 PATIENCE_MS = 120_000
 ELSEWHERE = re.compile(r"^https?://(?!127\.0\.0\.1:)")
 ABSENT = "Charts come from www.gstatic.com, which was not reached."
@@ -509,10 +505,7 @@ class Looked:
 @pytest.fixture
 def looked() -> Iterator[Looked]:
     """Return a page of a browser of its own."""
-    with (
-        sync_playwright() as driver,
-        driver.chromium.launch(executable_path=BROWSER, args=["--no-sandbox", "--disable-gpu"]) as browser,
-    ):
+    with chromium() as browser:
         yield Looked(browser.new_page(viewport={"width": 1400, "height": 1100}))
 
 

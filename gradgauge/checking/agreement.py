@@ -15,8 +15,9 @@ from gradgauge.attempts import Failure, Unsupported, attempt
 from gradgauge.calling import outputs_of
 from gradgauge.cases import parse_shapes
 from gradgauge.checking.excuses import Excuses
-from gradgauge.checking.faults import MENDED, Fault, Judge, Shrinker, told_example
+from gradgauge.checking.faults import MENDED, Fault, Judge, told_example
 from gradgauge.checking.findings import Finding
+from gradgauge.checking.shrinking import Shrinker
 from gradgauge.checking.target import Target
 from gradgauge.error_budgets import derive_budgets, sample_truth
 from gradgauge.inputs import MOST_EDGES, cotangents, edges_of, generator_for, torch_dtype

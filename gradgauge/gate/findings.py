@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from gradgauge.cases import Case
-from gradgauge.runs import UnreadableRun
+from gradgauge.runs import UnreadableRun, read_versioned
 
 SCHEMA_VERSION = 1
 GATE_JSON = "gate.json"
@@ -232,20 +232,24 @@ class Gate:
     def read(cls, file: Path) -> Gate:
         """Read gate.json; raise UnreadableRun, naming the file, where it is none or of another schema."""
         try:
-            keys = json.loads(file.read_text(encoding="utf-8"))
-            if keys["schema_version"] != SCHEMA_VERSION:
-                raise UnreadableRun(
-                    f"{file}: schema_version {keys['schema_version']!r}, this gradgauge reads {SCHEMA_VERSION}"
-                )
+            keys = read_versioned(file, SCHEMA_VERSION)
             settings = keys["settings"]
             return cls(
                 Side(**keys["baseline"]),
                 Side(**keys["candidate"]),
                 Settings(**(settings | {"looks": tuple(settings["looks"])})),
-                tuple(Finding.from_json(finding) for finding in keys["findings"]),
+                tuple(_findings(keys["findings"])),
                 keys["compared"],
                 tuple(keys["notes"]),
                 keys["seconds"],
             )
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise UnreadableRun(f"{file}: not what a gate writes: {type(error).__name__}: {error}") from error
+            raise UnreadableRun(f"{file}: not what a gate writes: {type(error).__name__}: {error!s:.200}") from error
+
+
+def _findings(entries: list[Mapping[str, Any]]) -> Iterator[Finding]:
+    for index, entry in enumerate(entries):
+        try:
+            yield Finding.from_json(entry)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"findings[{index}]: {type(error).__name__}: {error}") from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from gradgauge.gate.findings import MEANINGS, Finding, Gate, Status
@@ -13,26 +12,19 @@ from gradgauge.gate.words import (
     change_in_words,
     headline,
     limit_in_words,
-    one_line,
     seconds_in_words,
     settings_in_words,
     sides_in_words,
     subject,
     worst_first,
 )
-from gradgauge.report.formatting import shortened
+from gradgauge.report.markdown_text import escaped, fenced
 
 MARKER = "<!-- gradgauge-gate -->"
 MOST_CHARACTERS = 60_000
 """GitHub refuses a comment of more than 65,536."""
 _LONGEST_CELL = 300
-_LONGEST = 400
 _SYMBOLS = {Status.PASSED: "✅", Status.FAILED: "❌", Status.CANNOT_TELL: "❔"}
-_SPECIAL = re.compile(r"[\\`*_\[\]|~]")
-_ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "$": "&#36;"}
-# GitHub links these wherever they stand, so that a name could call people or point at issues.
-_LINKING = re.compile(r"@|#(?=\d)|://|\bwww(?=\.)|\bGH(?=-\d)", re.IGNORECASE)
-_NO_WIDTH = "&#8203;"
 
 
 def markdown(gate: Gate) -> str:
@@ -42,16 +34,16 @@ def markdown(gate: Gate) -> str:
     takes: rows are left out, and it says how many.
     """
     page = _Page(MOST_CHARACTERS)
-    page.add(f"{MARKER}\n### {_SYMBOLS[gate.status]} gradgauge gate {_escaped(headline(gate))}\n")
-    page.add(f"Compared: {_escaped(sides_in_words(gate))}.\n")
+    page.add(f"{MARKER}\n### {_SYMBOLS[gate.status]} gradgauge gate {escaped(headline(gate))}\n")
+    page.add(f"Compared: {escaped(sides_in_words(gate))}.\n")
     told = [finding for finding in worst_first(gate.findings) if finding.outcome.fails or finding.outcome.is_open]
     page.rows("**What fails it**\n", _HEAD, [_row(finding) for finding in told if finding.fails])
     page.rows("**Still open**\n", _HEAD, [_row(finding) for finding in told if finding.outcome.is_open])
     page.rows(
         "**Accepted**\n", _HEAD, [_row(finding) for finding in told if finding.outcome.fails and finding.accepted]
     )
-    page.rows("", "", [f"- Note: {_escaped(note)}" for note in gate.notes])
-    plot = _fenced(ratio_plot(gate.times()))
+    page.rows("", "", [f"- Note: {escaped(note)}" for note in gate.notes])
+    plot = fenced(ratio_plot(gate.times()))
     if gate.status is Status.PASSED:
         _fold(page, "How it was decided, and all times", plot, gate)
     else:
@@ -67,7 +59,7 @@ def _fold(page: _Page, title: str, plot: str, gate: Gate) -> None:
     page.add(f"<details><summary>{title}</summary>\n")
     page.add(plot)
     page.add(f"{' '.join(settings_in_words(gate.settings))}\n")
-    page.add(f"It took {_escaped(seconds_in_words(gate))}.\n" if gate.seconds else "")
+    page.add(f"It took {escaped(seconds_in_words(gate))}.\n" if gate.seconds else "")
     rest = [finding for finding in gate.findings if not (finding.outcome.fails or finding.outcome.is_open)]
     page.rows("", _HEAD, [_row(finding) for finding in worst_first(rest)])
     page.left += len(closing) + 1
@@ -120,7 +112,7 @@ def _row(finding: Finding) -> str:
     held = finding.ratio is not None or (finding.baseline, finding.candidate) != (None, None)
     before, after = before_after(finding) if held else ("", "")
     cells = (OUTCOMES[finding.outcome], subject(finding), before, after, change_in_words(finding), limit, _why(finding))
-    return f"| {' | '.join(_escaped(cell, _LONGEST_CELL) for cell in cells)} |"
+    return f"| {' | '.join(escaped(cell, _LONGEST_CELL) for cell in cells)} |"
 
 
 def _why(finding: Finding) -> str:
@@ -129,27 +121,3 @@ def _why(finding: Finding) -> str:
     if finding.detail or finding.ratio or finding.kind == "exact":
         return finding.detail
     return MEANINGS[finding.outcome]
-
-
-def _escaped(text: str, most: int = _LONGEST) -> str:
-    """Return data as Markdown shows it: in one line, with nothing that is markup, a link, or a call to somebody."""
-    cut = shortened(one_line(text), most)
-    safe = "".join(_ENTITIES.get(character, character) for character in _SPECIAL.sub(r"\\\g<0>", cut))
-    return _LINKING.sub(_unlinked, safe)
-
-
-def _unlinked(found: re.Match[str]) -> str:
-    # "&#36;" is an entity of ours, not the number of an issue.
-    before = found.string[: found.start()]
-    if found.group() == "#" and before.endswith("&"):
-        return "#"
-    return f":{_NO_WIDTH}//" if found.group() == "://" else f"{found.group()}{_NO_WIDTH}"
-
-
-def _fenced(lines: Sequence[str]) -> str:
-    """Return lines as a block of code, behind a fence that no name in them closes; nothing where there are none."""
-    if not lines:
-        return ""
-    text = "\n".join(lines)
-    fence = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", text)), default=0))
-    return f"{fence}text\n{text}\n{fence}\n"

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gradgauge.cases import Case
-from gradgauge.records import Metric, Record, Verdict
+from gradgauge.records import Metric, Record
 from gradgauge.report.data import RunData
 from gradgauge.runs import RunFolder, UnreadableRun
 
@@ -22,10 +21,7 @@ class Recorded:
 
     @classmethod
     def read(cls, folder: RunFolder) -> Recorded:
-        """Read a run folder; raise UnreadableRun where it was cut short or says one thing twice.
-
-        A crash stands beside what was recorded before it, under the suite's first metric, and is no repetition.
-        """
+        """Read a run folder; raise UnreadableRun where it was cut short."""
         run = RunData.load(folder)
         described = run.description
         if run.cut_short or not described.complete:
@@ -33,14 +29,5 @@ class Recorded:
         for record in run.records:
             if record.metric not in described.metrics:
                 raise UnreadableRun(f"{folder.run_json}: metrics: {record.metric!r} is missing, a record has it")
-        times = Counter(_identity(record) for record in run.records if record.verdict is not Verdict.CRASHED)
-        for (suite, case, metric, labels), count in times.items():
-            if count > 1:
-                what = f"{suite} · {case.slug} · {metric} {dict(labels)}"
-                raise UnreadableRun(f"{folder.records_jsonl}: {what} is recorded {count} times, expected once")
         planned = frozenset((cell.suite, cell.case) for cell in described.planned)
         return cls(run.records, described.metrics, planned)
-
-
-def _identity(record: Record) -> tuple[str, Case, str, tuple[tuple[str, str], ...]]:
-    return record.suite, record.case, record.metric, tuple(sorted(record.labels.items()))

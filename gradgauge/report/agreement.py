@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from gradgauge.natures import reason_of
 from gradgauge.records import Record, Verdict
 from gradgauge.report.behavior import is_behavior
 from gradgauge.report.data import RunData
-from gradgauge.report.faults import ATLAS, reason_of
+from gradgauge.report.faults import ATLAS
 from gradgauge.report.labels import Labels, odd_labels, odd_protocol
+from gradgauge.report.once import once_a_run
 
 
 class Status(StrEnum):
@@ -44,6 +46,7 @@ class Standing:
         return self.status in (Status.AGREES, Status.UNCHECKED)
 
 
+@once_a_run
 def standings(run: RunData, labels: Labels = ()) -> dict[tuple[str, str], Standing]:
     """Return the standing of every technique that has a record, by function and technique.
 

@@ -64,8 +64,8 @@ class Atlas:
 def atlases(run: RunData, function: str) -> list[Atlas]:
     """Return the atlas of a function along each of its inputs, one for each device and dtype that has one."""
     grouped: dict[tuple[str, str, str], list[Record]] = {}
-    for record in run.records:
-        if record.suite == "gradients" and record.metric in ATLAS and record.case.function == function:
+    for record in run.records_of(function):
+        if record.suite == "gradients" and record.metric in ATLAS:
             key = (record.labels.get("along", ""), record.case.device, record.case.dtype)
             grouped.setdefault(key, []).append(record)
     several = len({device for _, device, _ in grouped}) > 1

@@ -124,7 +124,7 @@ class Matrix:
 
 def matrices(run: RunData, function: str) -> list[Matrix]:
     """Return a matrix for each device on which the function's behaviour was tried."""
-    every = [record for record in run.records if record.case.function == function]
+    every = run.records_of(function)
     here = [record for record in every if is_behavior(record) and "expected_fail" not in record.labels]
     absent = [record for record in every if record.metric == AVAILABILITY.name and record.case.mode]
     devices = dict.fromkeys(record.case.device for record in here)
@@ -242,7 +242,7 @@ class _Teller:
         for check in dict.fromkeys(check for _, check in places):
             names = [name for name in self.techniques if (name, check) in places]
             asked = [name for name in self.techniques if is_idle or self._is_asked(name, check)]
-            by_check[check] = _said(names, asked)
+            by_check[check] = in_few_words(names, asked)
         shared: dict[str, list[str]] = {}
         for check, said in by_check.items():
             shared.setdefault(said, []).append(check)
@@ -253,7 +253,7 @@ class _Teller:
         return any(record.verdict is not Verdict.NOT_APPLICABLE for record in found)
 
 
-def _said(names: list[str], asked: list[str]) -> str:
+def in_few_words(names: list[str], asked: Sequence[str]) -> str:
     """Return techniques in as few words as tell them: `all`, `all in compiled mode`, `where, mine · eager`.
 
     asked: those that might be among them.

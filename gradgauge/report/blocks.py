@@ -40,9 +40,9 @@ class Mark:
 
 @dataclass(frozen=True)
 class Link:
-    """A file of the run folder, by its path from there; plain text where the path may lead anywhere else.
+    """A trace in the run folder, by its path from there; plain text where it may be anything else.
 
-    A run folder may come from a stranger, so nothing but a file within it is ever linked to.
+    A run folder may come from a stranger, so nothing is linked to that lies elsewhere or that a browser would run.
     """
 
     path: str
@@ -55,14 +55,15 @@ class Link:
 
     @property
     def href(self) -> str:
-        """Return the path as a page beside run.json refers to it; nothing where it is not sure to stay in the folder.
+        """Return the path as a page beside run.json refers to it; nothing where it is not sure to be JSON from there.
 
-        >>> Link("traces/a+b.json").href, Link("../secret").href, Link("javascript:alert(1)").href
+        >>> Link("traces/a+b.json").href, Link("../secret.json").href, Link("traces/page.html").href
         ('traces/a%2Bb.json', '', '')
         """
         first, *_ = parts = self.path.split("/")
         stays = first and ".." not in parts and "\\" not in self.path and not re.match(_SCHEME, first)
-        return quote(self.path, safe="/", errors="replace") if stays else ""
+        is_json = self.path.endswith((".json", ".json.gz"))
+        return quote(self.path, safe="/", errors="replace") if stays and is_json else ""
 
 
 _SCHEME = re.compile(r"[^:]*:")
@@ -238,6 +239,24 @@ class Figure:
 
 
 @dataclass(frozen=True)
+class Listing:
+    """Code to copy. caption: what it does."""
+
+    code: str
+    caption: str = ""
+    kind: ClassVar[str] = "listing"
+
+
+@dataclass(frozen=True)
+class Explorer:
+    """All records of the run, to be searched, sorted and filtered in the page. payload: as `explorer.payload` packs."""
+
+    payload: str
+    count: int
+    kind: ClassVar[str] = "explorer"
+
+
+@dataclass(frozen=True)
 class Fold:
     """Blocks that a reader opens when wanted."""
 
@@ -246,4 +265,4 @@ class Fold:
     kind: ClassVar[str] = "fold"
 
 
-Block = Heading | Paragraph | Bullets | Callout | Definitions | Table | Figure | Fold
+Block = Heading | Paragraph | Bullets | Callout | Definitions | Table | Figure | Fold | Listing | Explorer

@@ -11,6 +11,7 @@ from statistics import median
 from gradgauge.records import Series
 from gradgauge.report.data import RunData
 from gradgauge.report.formatting import percent
+from gradgauge.report.once import once_a_run
 
 SERIES = "control"
 MOST_DRIFT = 0.10
@@ -119,12 +120,12 @@ class Control:
         return f"{percent(self.drift)} longer at its slowest ({slowest}) than at its fastest ({fastest})"
 
 
+@once_a_run
 def controls(run: RunData) -> list[Control]:
     """Return the control of each device, in the order in which they were first timed."""
     grouped: dict[tuple[str, str], list[Stretch]] = {}
     for series in run.series:
-        points = _points(series)
-        if series.series == SERIES and not series.case.function and points:
+        if series.series == SERIES and not series.case.function and (points := _points(series)):
             case = series.case
             workload = " · ".join(part for part in (case.dtype, case.shape) if part)
             grouped.setdefault((case.device, workload), []).append(Stretch(points))

@@ -47,8 +47,8 @@ def zero_sign_sentences(run: RunData, function: str) -> list[str]:
     """Return who differs from the oracle in the sign of a zero value where that is left open."""
     grouped: dict[str, list[str]] = {}
     every: dict[str, None] = {}
-    for record in run.records:
-        if record.metric == "value_zero_sign" and record.case.function == function:
+    for record in run.records_of(function):
+        if record.metric == "value_zero_sign":
             every.setdefault(record.case.technique)
             if leaves_sign_open(record):
                 names = grouped.setdefault(record.labels.get("kind", ""), [])

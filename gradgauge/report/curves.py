@@ -69,10 +69,18 @@ class ErrorCurve:
 
     def complaint(self, what: str) -> str:
         """Return that the error is above the budget, in words: where it is so by the largest factor."""
-        x, y, budget = max(
-            (point for point in self.points if point[1] > point[2]), key=lambda point: point[1] / point[2]
-        )
+        x, y, budget = max((point for point in self.points if point[1] > point[2]), key=severity)
         return f"{what} errs by {ulps(y)} where {ulps(budget)} are excused, at x = {_short(x)}"
+
+
+def severity(point: tuple[float, float, float]) -> tuple[float, float]:
+    """Return by which an error of some ulps at an input is worse than another: the factor of its budget, then itself.
+
+    >>> severity((0.5, 6.0, 4.0)), severity((0.5, 6.0, 0.0))
+    ((1.5, 6.0), (inf, 6.0))
+    """
+    _, error, budget = point
+    return error / budget if budget > 0 else math.copysign(math.inf, error), error
 
 
 def examine(curve: Series, reference: Series | None, kinks: tuple[float, ...] = ()) -> CurveFinding:

@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from gradgauge.cases import Case, broadcast_elements, parse_shapes
 from gradgauge.gate.findings import GATE_JSON, Gate
-from gradgauge.records import AVAILABILITY, Profile, Record, Series, Verdict
+from gradgauge.records import AVAILABILITY, Profile, Record, Reproduction, Series
 from gradgauge.report.description import Description, read_case, read_description
 from gradgauge.report.gates import read_gate
 from gradgauge.report.labels import odd_labels, words
 from gradgauge.report.profiles import read_profile
-from gradgauge.report.reading import Node
-from gradgauge.runs import RunFolder, UnreadableRun, read_lines
+from gradgauge.report.reading import Node, as_number
+from gradgauge.report.record_lines import read_records
+from gradgauge.report.reproductions import read_reproduction
+from gradgauge.runs import RunFolder, UnreadableRun, is_cut_short, read_lines
 
 if TYPE_CHECKING:
     from pandas import DataFrame
+
+T = TypeVar("T")
+K = TypeVar("K")
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,7 @@ class RunData:
     records: tuple[Record, ...]
     series: tuple[Series, ...]
     profiles: tuple[Profile, ...] = ()
+    reproductions: tuple[Reproduction, ...] = ()
     cut_short: tuple[str, ...] = ()
     gate: Gate | None = None
 
@@ -43,17 +49,26 @@ class RunData:
 
         suite: only what it recorded and what could not run at all, no curves, profiles and gate; ten times as quick.
         """
-        run = Node(str(folder.run_json), _description_json(folder))
-        lines = (line for line in _nodes(folder.records_jsonl) if not suite or _belongs(line, suite))
+        run = Node(str(folder.run_json), folder.read_description())
+        lines = enumerate(read_lines(folder.records_jsonl), 1)
+        wanted = (line for line in lines if not suite or _belongs(line[1], suite))
         return cls(
             description=read_description(run, folder.run_id),
-            records=tuple(_record(line) for line in lines),
+            records=read_records(folder.records_jsonl, wanted),
             series=() if suite else tuple(_series(line) for line in _nodes(folder.series_jsonl)),
             profiles=() if suite else tuple(read_profile(line) for line in _nodes(folder.profiles_jsonl)),
+            reproductions=()
+            if suite
+            else tuple(read_reproduction(line) for line in _nodes(folder.reproductions_jsonl)),
             cut_short=tuple(
                 path.name
-                for path in (folder.records_jsonl, folder.series_jsonl, folder.profiles_jsonl)
-                if _ends_without_newline(path)
+                for path in (
+                    folder.records_jsonl,
+                    folder.series_jsonl,
+                    folder.profiles_jsonl,
+                    folder.reproductions_jsonl,
+                )
+                if is_cut_short(path)
             ),
             gate=None if suite else read_gate(folder.path / GATE_JSON),
         )
@@ -67,62 +82,91 @@ class RunData:
         """
         import pandas as pd
 
-        rows = [self._row(record) for record in self.records]
-        axes = ("function", "implementation", "mode", "pass", "device", "dtype", "shape", "layout")
-        figures = ("metric", "value", "unit", "low", "high", "samples", "verdict", "detail")
-        columns = ("suite", *axes, "technique", "elements", "labels", "label_text", *figures)
-        frame = pd.DataFrame(rows, columns=columns)
+        cases = [record.case for record in self.records]
+        elements = {case: self.elements(case) for case in dict.fromkeys(cases)}
+        axes = {key.name.rstrip("_"): [getattr(case, key.name) for case in cases] for key in fields(Case)}
+        figures = ("metric", "value", "unit", "low", "high", "samples")
+        frame = pd.DataFrame(
+            {
+                "suite": [record.suite for record in self.records],
+                **axes,
+                "technique": [case.technique for case in cases],
+                "elements": [elements[case] for case in cases],
+                "labels": [record.labels for record in self.records],
+                "label_text": [label_text(record) for record in self.records],
+                **{figure: [getattr(record, figure) for record in self.records] for figure in figures},
+                "verdict": [str(record.verdict) for record in self.records],
+                "detail": [record.detail for record in self.records],
+            }
+        )
         numeric = ["elements", "value", "low", "high", "samples"]
         return frame.assign(**{name: pd.to_numeric(frame[name]).astype(float) for name in numeric})
 
-    def measured(self, suite: str, metric: str) -> list[Record]:
+    def frame_of(self, function: str) -> DataFrame:
+        """Return the rows of one function."""
+        return self.frame.iloc[self._rows_by_function.get(function, [])]
+
+    def records_of(self, function: str) -> Sequence[Record]:
+        """Return the records of one function, in the order in which they were measured."""
+        return self._by_function.get(function, [])
+
+    def measured(self, suite: str, metric: str) -> Sequence[Record]:
         """Return the records of one metric of one suite, in the order in which they were measured."""
-        return [record for record in self.records if (record.suite, record.metric) == (suite, metric)]
+        return self._by_metric.get((suite, metric), [])
+
+    @cached_property
+    def answers(self) -> dict[Hashable, Any]:
+        """Return what was found of this run already; see `once.once_a_run`."""
+        return {}
+
+    @cached_property
+    def _by_function(self) -> dict[str, list[Record]]:
+        return _grouped(self.records, lambda record: record.case.function)
+
+    @cached_property
+    def _rows_by_function(self) -> dict[str, list[int]]:
+        return _grouped(range(len(self.records)), lambda row: self.records[row].case.function)
+
+    @cached_property
+    def _by_metric(self) -> dict[tuple[str, str], list[Record]]:
+        return _grouped(self.records, lambda record: (record.suite, record.metric))
 
     def elements(self, case: Case) -> int | None:
         """Return how many elements the case's output has when its inputs broadcast; None where that is unknown."""
         function = self.description.functions.get(case.function)
         inputs = len(function.inputs) if function and function.inputs else case.shape.count(",") + 1
-        try:
-            elements = broadcast_elements(parse_shapes(case.shape, inputs))
-        except ValueError:
-            return None
-        return elements if elements < 2**63 else None
+        return _elements(case.shape, inputs)
 
     def function_names(self) -> list[str]:
         """Return every function that the catalog lists or a record names, in that order.
 
         What is measured of the machine itself belongs to none.
         """
-        named = dict.fromkeys([*self.description.functions, *(record.case.function for record in self.records)])
+        named = dict.fromkeys([*self.description.functions, *self._by_function])
         return [name for name in named if name]
 
     def selected_functions(self) -> list[str]:
         """Return the functions that the run has anything to say of: a record, a curve or a planned case."""
         planned = (cell.case for cell in self.description.planned)
         drawn = [*(series.case for series in self.series), *(profile.case for profile in self.profiles)]
-        cases = [*planned, *(record.case for record in self.records), *drawn]
-        mentioned = {case.function for case in cases}
+        mentioned = {*(case.function for case in (*planned, *drawn)), *self._by_function}
         return [name for name in self.function_names() if name in mentioned] or self.function_names()
 
-    def _row(self, record: Record) -> dict[str, Any]:
-        case = record.case
-        return {
-            "suite": record.suite,
-            **{key: value or "" for key, value in case.to_json().items()},
-            "technique": case.technique,
-            "elements": self.elements(case),
-            "labels": dict(record.labels),
-            "label_text": label_text(record),
-            "metric": record.metric,
-            "value": record.value,
-            "unit": record.unit,
-            "low": record.low,
-            "high": record.high,
-            "samples": record.samples,
-            "verdict": str(record.verdict),
-            "detail": record.detail,
-        }
+
+@lru_cache(maxsize=2**12)
+def _elements(shape: str, inputs: int) -> int | None:
+    try:
+        elements = broadcast_elements(parse_shapes(shape, inputs))
+    except ValueError:
+        return None
+    return elements if elements < 2**63 else None
+
+
+def _grouped(items: Iterable[T], key: Callable[[T], K]) -> dict[K, list[T]]:
+    found: dict[K, list[T]] = {}
+    for item in items:
+        found.setdefault(key(item), []).append(item)
+    return found
 
 
 def label_text(record: Record) -> str:
@@ -130,58 +174,25 @@ def label_text(record: Record) -> str:
     return words(odd_labels(record))
 
 
-def _description_json(folder: RunFolder) -> dict[str, Any]:
-    try:
-        return folder.read_description()
-    except (OSError, RecursionError) as error:
-        raise UnreadableRun(f"{folder.run_json}: {error}") from error
-
-
 def _nodes(path: Path) -> Iterator[Node]:
-    try:
-        for number, line in enumerate(read_lines(path), 1):
-            yield Node(f"{path}:{number}", line)
-    except (OSError, UnicodeDecodeError, RecursionError) as error:
-        raise UnreadableRun(f"{path}: {error}") from error
+    return (Node(f"{path}:{number}", line) for number, line in enumerate(read_lines(path), 1))
 
 
-def _belongs(line: Node, suite: str) -> bool:
-    return bool(line["suite"].value == suite or line["metric"].value == AVAILABILITY.name)
-
-
-def _ends_without_newline(path: Path) -> bool:
-    return path.is_file() and path.stat().st_size > 0 and not path.read_bytes().endswith(b"\n")
-
-
-def _record(line: Node) -> Record:
-    verdict = line["verdict"].required_text()
-    if verdict not in tuple(Verdict):
-        raise line["verdict"].refusal(f"one of {', '.join(Verdict)}")
-    samples = line["samples"].number()
-    return Record(
-        suite=line["suite"].required_text(),
-        case=read_case(line),
-        metric=line["metric"].required_text(),
-        value=line["value"].number(),
-        unit=line["unit"].text(),
-        verdict=Verdict(verdict),
-        detail=line["detail"].text(),
-        low=line["low"].number(),
-        high=line["high"].number(),
-        samples=None if samples is None else int(samples),
-        labels={key: label.text() for key, label in line["labels"].items()},
-    )
+def _belongs(line: Mapping[str, Any], suite: str) -> bool:
+    return line.get("suite") == suite or line.get("metric") == AVAILABILITY.name
 
 
 def _series(line: Node) -> Series:
-    xs, ys = ([_point(item) for item in line[axis].elements()] for axis in ("x", "y"))
+    xs, ys = (_points(line[axis]) for axis in ("x", "y"))
     if len(xs) != len(ys):
         raise UnreadableRun(f"{line.where}: {len(xs)} values of x and {len(ys)} of y")
-    return Series(
-        read_case(line), line["series"].text(), tuple(xs), tuple(ys), line["x_unit"].text(), line["y_unit"].text()
-    )
+    return Series(read_case(line), line["series"].text(), xs, ys, line["x_unit"].text(), line["y_unit"].text())
 
 
-def _point(item: Node) -> float:
-    value = item.number()
-    return math.nan if value is None else float(value)
+def _points(axis: Node) -> tuple[float, ...]:
+    """Return a list of numbers with NaN for null, each looked at by itself where any is neither."""
+    if isinstance(axis.value, list):
+        glance = [math.nan if value is None else as_number(value) for value in axis.value]
+        if None not in glance:
+            return tuple(float(value) for value in glance if value is not None)
+    return tuple(math.nan if (value := item.number()) is None else float(value) for item in axis.elements())

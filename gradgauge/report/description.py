@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from operator import itemgetter
 from typing import Any
 
 from gradgauge.cases import Case
 from gradgauge.records import Metric
-from gradgauge.report.reading import Node, clean
+from gradgauge.report.reading import Node, clean, is_printable
 
 
 @dataclass(frozen=True)
@@ -128,12 +130,12 @@ def read_description(run: Node, run_id: str) -> Description:
         start=run["start"].text(),
         end=run["end"].text(),
         complete=run["complete"].flag(default=False),
-        selection=_cleaned(run["selection"].value),
+        selection=run["selection"].anything(),
         metrics={name: _metric(name, metric) for name, metric in run["metrics"].items()},
         suites={name: question.text() for name, question in run["suites"].items()},
         functions={name: _function(name, entry) for name, entry in catalog["functions"].items()},
         broken=tuple(_broken(entry) for entry in broken),
-        environment=_cleaned(run["environment"].value),
+        environment=run["environment"].anything(),
         planned=tuple(_planned(entry) for entry in run["planned"].elements()),
         left_out=tuple((_scalar_text(entry["what"]), entry["reason"].text()) for entry in run["left_out"].elements()),
         phases_s=_seconds(run["phases_s"]),
@@ -144,7 +146,8 @@ def read_description(run: Node, run_id: str) -> Description:
 
 def read_case(keys: Node) -> Case:
     """Return the case whose keys stand in a record, a series or a planned cell; null reads as blank."""
-    return Case(
+    glance = case_at_a_glance(keys.value) if isinstance(keys.value, dict) else None
+    return glance or Case(
         function=keys["function"].text(),
         implementation=keys["implementation"].text(),
         mode=keys["mode"].text(),
@@ -154,6 +157,23 @@ def read_case(keys: Node) -> Case:
         shape=keys["shape"].text(),
         layout=keys["layout"].text(),
     )
+
+
+_AXES = itemgetter("function", "implementation", "mode", "pass", "device", "dtype", "shape", "layout")
+
+
+def case_at_a_glance(keys: Mapping[str, Any]) -> Case | None:
+    """Return the case where all its keys are there and printable or null, one object for one case; else None."""
+    try:
+        return _case(*_AXES(keys))
+    except (KeyError, TypeError):  # a key is missing, or its value a list or an object
+        return None
+
+
+@lru_cache(maxsize=2**16)
+def _case(*axes: object) -> Case | None:
+    texts = [axis or "" for axis in axes if axis is None or (isinstance(axis, str) and is_printable(axis))]
+    return Case(*texts) if len(texts) == len(axes) else None
 
 
 def _seconds(entry: Node) -> dict[str, float]:
@@ -234,11 +254,3 @@ def _scalar_text(node: Node) -> str:
     if isinstance(node.value, dict):
         return " · ".join(_scalar_text(item) for _, item in node.items() if item.value is not None)
     return "" if node.value is None else clean(str(node.value))
-
-
-def _cleaned(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {clean(key): _cleaned(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_cleaned(item) for item in value]
-    return clean(value) if isinstance(value, str) else value

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from gradgauge.report import sections
 from gradgauge.report.blocks import Block
 from gradgauge.report.data import RunData
+from gradgauge.report.questions import Question
 
 EVERY = "*"
 """In place of a metric: whatever the suite measures."""
@@ -21,6 +22,7 @@ class Section:
 
     name: str
     title: str
+    question: Question
     order: int
     shows: frozenset[tuple[str, str]]
     render: Callable[[RunData], list[Block] | None]
@@ -33,7 +35,14 @@ def discover() -> list[Section]:
         for found in pkgutil.iter_modules(sections.__path__)
     ]
     found = [
-        Section(module.__name__.rpartition(".")[2], module.TITLE, module.ORDER, frozenset(module.SHOWS), module.render)
+        Section(
+            module.__name__.rpartition(".")[2],
+            module.TITLE,
+            module.QUESTION,
+            module.ORDER,
+            frozenset(module.SHOWS),
+            module.render,
+        )
         for module in modules
     ]
     orders = [section.order for section in found]

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from gradgauge.cases import DTYPES, MODES
+from gradgauge.natures import measured, natures_in, pattern_of, without_numbers
 from gradgauge.records import Record, Verdict
 from gradgauge.report.behavior import is_behavior
 from gradgauge.report.formatting import listed, plural
 from gradgauge.report.kinds import kind_of
 
 ATLAS = ("atlas_value", "atlas_gradient")
-_EXPECTED = " — expected: "
-_FIGURE = re.compile(r"\S+ ulp where \S+ are excused|\d+ of \d+ elements")
-_NUMBER = re.compile(r"[-−+]?\d[\d.,]*(?:e[-−+]?\d+)?")
-_NEXT_NATURE = re.compile(r", (?=[a-z][^,]* for )|, (?=\S+ times what is right for )")
 _CLEAREST = ("random", "edges", "nonfinite", "kinks")
 _MOST_NAMES = 2
 _MOST_PLACES = 4
@@ -72,24 +68,6 @@ class Fault:
         return "; ".join(filter(None, (here, f"also in {also}" if also else "")))
 
 
-def measured(detail: str) -> str:
-    """Return what a detail says was measured, without the reason for which it was expected.
-
-    >>> measured("1 ulp — expected: it is old")
-    '1 ulp'
-    """
-    return detail.partition(_EXPECTED)[0]
-
-
-def reason_of(detail: str) -> str:
-    """Return the reason for which something was expected; the whole detail where it names none.
-
-    >>> reason_of("1 ulp — expected: it is old"), reason_of("it is old")
-    ('it is old', 'it is old')
-    """
-    return detail.partition(_EXPECTED)[2] or detail
-
-
 def natures(record: Record) -> list[str]:
     """Return what a record says is wrong, without figures and, where there is a better word, without one element's.
 
@@ -97,13 +75,7 @@ def natures(record: Record) -> list[str]:
     """
     if is_behavior(record) and record.detail:
         return [measured(record.detail)]
-    figure, *rest = measured(record.detail).split("; ")
-    if not (rest and _FIGURE.fullmatch(figure)):
-        said = "; ".join([figure, *rest]).removeprefix(f"{record.metric}: ").rstrip(".")
-        return [said or f"{record.metric} {record.verdict}"]
-    if rest[0].startswith("at "):
-        return ["; ".join(rest)]
-    return _NEXT_NATURE.split("; ".join(rest[:-1] if rest[-1].startswith("at ") else rest))
+    return natures_in(record.metric, record.detail) or [f"{record.metric} {record.verdict}"]
 
 
 def faults_of(records: Iterable[Record]) -> list[Fault]:
@@ -115,7 +87,7 @@ def faults_of(records: Iterable[Record]) -> list[Fault]:
             at_places.setdefault((record.metric, record.verdict), []).append(record)
         else:
             for what in natures(record):
-                alike = _NUMBER.sub("#", what) if is_behavior(record) else _pattern(what)
+                alike = without_numbers(what) if is_behavior(record) else pattern_of(what)
                 grouped.setdefault((record.metric, record.verdict, alike), []).append((what, record))
     found = [_fault(group) for group in grouped.values()]
     found.sort(key=lambda fault: -len(fault.records))
@@ -135,11 +107,6 @@ def _fault_at_places(records: list[Record]) -> Fault:
     more = len(places) - _MOST_PLACES
     shown = [*places[:_MOST_PLACES], plural(more, "more place")] if more > 0 else places
     return Fault(f"wrong at {listed(shown)}", records[0], tuple(records))
-
-
-def _pattern(what: str) -> str:
-    """Return what two details have in common that differ in their numbers and ranges only."""
-    return _NUMBER.sub("#", what if what.startswith("at ") else what.partition(" for ")[0])
 
 
 def _clarity(record: Record) -> tuple[int, int, int, float]:

@@ -11,6 +11,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 from gradgauge.gate.findings import Gate
 from gradgauge.report.reading import Node, clean
+from gradgauge.runs import is_file
 
 
 def read_gate(file: Path) -> Gate | None:
@@ -18,7 +19,7 @@ def read_gate(file: Path) -> Gate | None:
 
     Raises UnreadableRun naming the file and the key that is wrong.
     """
-    if not file.is_file():
+    if not is_file(file):
         return None
     gate = _checked(Node(str(file), Gate.read(file)), Gate)
     assert isinstance(gate, Gate)

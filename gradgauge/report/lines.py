@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gradgauge.cases import REFERENCE
-from gradgauge.report.advice import by_both_clocks
+from gradgauge.report.advice import MOST_NAMES, Answer, answers, shortlist
 from gradgauge.report.data import RunData
+from gradgauge.report.footprints import Footprints
 from gradgauge.report.formatting import listed, plural, shortened
+from gradgauge.report.places import Place
 from gradgauge.report.ranking import Recommendation, recommendations
 from gradgauge.report.summary import (
     drifting,
@@ -24,9 +26,7 @@ MAX_LINES = 20
 _MAX_PROBLEM_LINES = 7
 _FEWEST_ADVICE_LINES = 8
 _MAX_LENGTH = 400
-_MOST_NAMES = 3
 _MOST_SUBJECTS = 6
-_CLOCKS = {"device": "device time", "wall": "wall clock"}
 _NOISY = f"{ABOUT}noisy: the interval is wider than asked."
 
 
@@ -61,36 +61,48 @@ def _head(run: RunData) -> Iterator[str]:
 
 
 def _advice(run: RunData) -> list[str]:
-    advice = [*unadvised(run), *(_line(together) for together in by_both_clocks(recommendations(run)))]
+    found = recommendations(run)
+    memory = Footprints.of(run)
+    by_clock: dict[tuple[Place, str], list[Answer]] = {}
+    for answer in answers(found):
+        by_clock.setdefault((answer.place.whatever_clock, answer.purpose), []).append(answer)
+    advice = [*unadvised(run), *(line for together in by_clock.values() for line in _lines(together, memory))]
     return advice or [sentence for sentence in (instead_of_times(run),) if sentence]
 
 
-def _line(together: tuple[Recommendation, ...]) -> str:
-    first = together[0]
-    place = first.place
-    if len(together) == 1:
-        return f"{place.function}, {first.purpose} ({place.finding_title}, {first.shapes}): {_finding(first)}"
-    where = f"{place.function}, {first.purpose} ({place.whatever_clock.title}, {first.shapes})"
-    findings = {_CLOCKS.get(advice.place.measured_clock, ""): _finding(advice) for advice in together}
-    if len(set(findings.values())) == 1:
-        return f"{where}: by either clock, {findings.popitem()[1]}"
-    return f"{where}: {'; '.join(f'{clock}: {finding}' for clock, finding in findings.items())}"
+def _lines(together: list[Answer], memory: Footprints) -> list[str]:
+    """Return a line for each clock of an accelerator; one where both say the same of the same sizes."""
+    told = [(answer, _told(answer, memory)) for answer in together]
+    if len(told) > 1 and len({text for _, text in told}) == 1:
+        answer, text = told[0]
+        return [f"{_subject(answer, answer.place.whatever_clock.title)}: by either clock, {text}"]
+    return [f"{_subject(answer, answer.place.finding_title)}: {text}" for answer, text in told]
 
 
-def _finding(advice: Recommendation) -> str:
+def _subject(answer: Answer, where: str) -> str:
+    return f"{answer.place.function}, {answer.purpose} ({where}, {answer.shapes})"
+
+
+def _told(answer: Answer, memory: Footprints) -> str:
+    """Return the finding, range by range where sizes differ."""
+    parts = list(answer.parts())
+    if len(parts) == 1:
+        return _finding(answer.advice[0], memory, MOST_NAMES)
+    return "; ".join(f"{where}, {_finding(advice, memory, MOST_NAMES - 1)}" for where, advice in parts)
+
+
+def _finding(advice: Recommendation, memory: Footprints, most_names: int) -> str:
     names = [f"{ABOUT if name in advice.noisy else ''}{name}" for name in advice.names]
     told = advice.is_claim and advice.speedups and advice.names[0] != f"{REFERENCE} · eager"
     speed = f", {advice.speedups} the speed of the reference" if told else ""
-    caveat = f" (agreement not checked: {_some(list(advice.unchecked), _MOST_NAMES)})" if advice.unchecked else ""
-    return f"{advice.said_of(_shortlist(names, _MOST_NAMES))}{speed}{caveat}"
+    caveat = f" (agreement not checked: {_some(list(advice.unchecked), MOST_NAMES)})" if advice.unchecked else ""
+    kept = {one.text for one in memory.of_advice(advice)} if advice.purpose == "training" else set()
+    cost = f" ({kept.pop()}, per element)" if len(kept) == 1 else ""
+    return f"{advice.said_of(shortlist(names, most_names))}{speed}{cost}{caveat}"
 
 
 def _some(names: list[str], most: int) -> str:
-    return listed(_shortlist(names, most))
-
-
-def _shortlist(names: list[str], most: int) -> list[str]:
-    return names if len(names) <= most else [*names[:most], f"{len(names) - most} more"]
+    return listed(shortlist(names, most))
 
 
 def _cut(lines: list[str], limit: int) -> list[str]:

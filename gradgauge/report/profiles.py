@@ -50,10 +50,10 @@ def _named(item: Node, names: tuple[str, ...]) -> str:
 
 
 def _whole(item: Node) -> int:
-    item.number()  # refuses what is none
-    if not isinstance(item.value, int) or item.value < 0:
+    number = item.count()
+    if number is None:
         raise item.refusal("a whole number from 0")
-    return item.value
+    return number
 
 
 def _number(item: Node) -> float:

@@ -11,6 +11,7 @@ from gradgauge.report.agreement import Standing, Status, standings
 from gradgauge.report.data import RunData
 from gradgauge.report.formatting import listed, ratio
 from gradgauge.report.labels import Labels
+from gradgauge.report.once import once_a_run
 from gradgauge.report.places import Place
 
 PURPOSES = {"training": "forward_backward", "inference": "inference"}
@@ -21,7 +22,7 @@ _TIMED = (Verdict.MEASURED, Verdict.NOISY, Verdict.PASS)
 class Contender:
     """A technique with its speedup over the reference; infinite bounds where the run holds no interval.
 
-    unchecked: nobody has judged whether it agrees.
+    unchecked: nobody has judged whether it agrees. time_s: its median time, if known.
     """
 
     technique: str
@@ -30,6 +31,7 @@ class Contender:
     high: float
     noisy: bool = False
     unchecked: bool = False
+    time_s: float | None = None
 
 
 MARGIN = 1.05
@@ -38,13 +40,17 @@ MARGIN = 1.05
 
 @dataclass(frozen=True)
 class Ranking:
-    """The techniques of one block that agree. leaders: the one with the largest speedup and all not told from it."""
+    """The techniques of one block that agree. leaders: the one with the largest speedup and all not told from it.
+
+    elements: of the output, if known.
+    """
 
     place: Place
     pass_: str
     shape: str
     leaders: tuple[Contender, ...]
     rest: tuple[Contender, ...]
+    elements: int | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -96,10 +102,16 @@ class Recommendation:
         """Return the leaders' speedups over the reference: one factor, or the range that they span."""
         values = [leader.speedup for ranking in self.rankings for leader in ranking.leaders]
         known = [value for value in values if math.isfinite(value)]
-        if not known:
+        return _span(known)
+
+    @property
+    def interval(self) -> str:
+        """Return what the 95 % intervals of the leaders' speedups span; nothing where none is wider than a point."""
+        leaders = [leader for ranking in self.rankings for leader in ranking.leaders]
+        known = [leader for leader in leaders if math.isfinite(leader.low) and math.isfinite(leader.high)]
+        if all(leader.low == leader.high for leader in known):
             return ""
-        low, high = ratio(min(known)), ratio(max(known))
-        return low if low == high else f"{low[:-1]}–{high}"
+        return _span([bound for leader in known for bound in (leader.low, leader.high)])
 
     @property
     def sentence(self) -> str:
@@ -132,11 +144,12 @@ def rank(contenders: list[Contender]) -> tuple[tuple[Contender, ...], tuple[Cont
     return leaders, tuple(contender for contender in ordered if contender not in leaders)
 
 
+@once_a_run
 def rankings(run: RunData) -> list[Ranking]:
     """Return one ranking a block in which something was timed, smallest shapes first."""
     standing: dict[Labels, dict[tuple[str, str], Standing]] = {}
     blocks: dict[tuple[Place, str, str], dict[str, Contender]] = {}
-    sizes: dict[str, float] = {}
+    sizes: dict[str, int | None] = {}
     timed = [*run.measured("speed", "speedup"), *run.measured("speed", "time")]
     for record in timed:
         case = record.case
@@ -146,16 +159,17 @@ def rankings(run: RunData) -> list[Ranking]:
         if place.labels not in standing:
             standing[place.labels] = standings(run, place.labels)
         block = blocks.setdefault((place, case.pass_, case.shape), {})
-        elements = run.elements(case)
-        sizes[case.shape] = math.inf if elements is None else elements
+        sizes[case.shape] = run.elements(case)
         own = standing[place.labels].get((case.function, case.technique))
         contender = _contender(record)
         if contender and own and own.may_be_recommended:
             known = block.get(case.technique, contender)
             noisy, unchecked = known.noisy or contender.noisy, own.status is Status.UNCHECKED
-            block[case.technique] = replace(known, noisy=noisy, unchecked=unchecked)
-    ordered = sorted(blocks, key=lambda key: sizes[key[2]])
-    return [Ranking(*key, *rank(list(blocks[key].values()))) for key in ordered]
+            time_s = known.time_s if contender.time_s is None else contender.time_s
+            block[case.technique] = replace(known, noisy=noisy, unchecked=unchecked, time_s=time_s)
+    unknown_last = {shape: math.inf if elements is None else elements for shape, elements in sizes.items()}
+    ordered = sorted(blocks, key=lambda key: unknown_last[key[2]])
+    return [Ranking(*key, *rank(list(blocks[key].values())), sizes[key[2]]) for key in ordered]
 
 
 def recommendations(run: RunData) -> list[Recommendation]:
@@ -194,9 +208,9 @@ def _contender(record: Record) -> Contender | None:
         high = math.inf if record.high is None else record.high
         return Contender(technique, record.value, low, high, noisy)
     if technique == Case(record.case.function, REFERENCE, "eager", "", "", "", "").technique:
-        return Contender(technique, 1.0, 1.0, 1.0, noisy)
+        return Contender(technique, 1.0, 1.0, 1.0, noisy, time_s=record.value)
     # A time without a speedup cannot be placed, so it may not be excluded either.
-    return Contender(technique, -math.inf, -math.inf, math.inf, noisy)
+    return Contender(technique, -math.inf, -math.inf, math.inf, noisy, time_s=record.value)
 
 
 def _neighbours(rankings_: list[Ranking]) -> list[tuple[Ranking, ...]]:
@@ -211,3 +225,10 @@ def _neighbours(rankings_: list[Ranking]) -> list[tuple[Ranking, ...]]:
 
 def _answer(ranking: Ranking) -> tuple[frozenset[str], bool]:
     return frozenset(ranking.names), bool(ranking.rest)
+
+
+def _span(factors: list[float]) -> str:
+    if not factors:
+        return ""
+    low, high = ratio(min(factors)), ratio(max(factors))
+    return low if low == high else f"{low[:-1]}–{high}"

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gradgauge.records import Record, Verdict
-from gradgauge.report.agreement import Status, expected_reasons, failures, standings
+from gradgauge.report.agreement import Status, failures, standings
 from gradgauge.report.behavior import is_behavior
 from gradgauge.report.control import controls
 from gradgauge.report.counted import METRICS as COUNTING
 from gradgauge.report.data import RunData
 from gradgauge.report.discovery import EVERY, discover
+from gradgauge.report.evidence import shortest_of
 from gradgauge.report.faults import ATLAS, Fault, faults_of
 from gradgauge.report.formatting import listed, plural
 from gradgauge.report.kinds import names_kinds
@@ -19,7 +20,6 @@ from gradgauge.report.places import Place
 from gradgauge.report.ranking import PURPOSES, recommendations
 
 _MOST_FAULTS = 2
-_MOST_EXPECTED = 4
 
 
 @dataclass(frozen=True)
@@ -79,29 +79,13 @@ def failing(run: RunData) -> list[Remark]:
     grouped: dict[tuple[str, str], list[Record]] = {}
     for record in failures(run):
         grouped.setdefault((record.case.function, record.case.technique.strip(" ·")), []).append(record)
-    remarks = [Remark(": ".join(filter(None, subject)), _failure_text(records)) for subject, records in grouped.items()]
+    remarks = [
+        Remark(": ".join(filter(None, subject)), _failure_text(run, records)) for subject, records in grouped.items()
+    ]
     for broken in run.description.broken:
         where = broken.file if broken.line is None else f"{broken.file}:{broken.line}"
         remarks.append(Remark(where, f"could not be read: {broken.message}"))
     return remarks
-
-
-def disagreeing_as_expected(run: RunData) -> list[Remark]:
-    """Return the implementations that disagree with the definition and say so themselves, with their reasons."""
-    return [
-        Remark(f"{function}: {implementation}", _expected_text(run, records))
-        for (function, implementation), found in _expected(run).items()
-        if (records := [record for record in found if not is_behavior(record)])
-    ]
-
-
-def misbehaving_as_expected(run: RunData) -> list[Remark]:
-    """Return the implementations whose behaviour is wrong somewhere and that say so themselves, with their reasons."""
-    return [
-        Remark(f"{function}: {implementation}", _expected_text(run, records))
-        for (function, implementation), found in _expected(run).items()
-        if (records := [record for record in found if is_behavior(record)])
-    ]
 
 
 def expected_in_short(run: RunData) -> list[str]:
@@ -121,18 +105,28 @@ def not_run(run: RunData) -> list[Remark]:
 
     What behaviour lacks, a matrix shows; a count that cannot be had of a technique that runs, its own section.
     """
-    grouped: dict[tuple[str, Verdict, str], list[Record]] = {}
+    return [
+        Remark(": ".join(filter(None, (function, technique))), cannot_run_text(verdict, detail, records))
+        for (function, technique, verdict, detail), records in cannot_run(run).items()
+    ]
+
+
+def cannot_run(run: RunData) -> dict[tuple[str, str, Verdict, str], list[Record]]:
+    """Return the records of what could not run by function, technique, verdict and reason."""
+    grouped: dict[tuple[str, str, Verdict, str], list[Record]] = {}
     runs = {(record.case.function, record.case.technique) for record in run.records if record.value is not None}
     for record in run.records:
         if (record.case.function, record.case.technique) in runs and record.suite in COUNTING:
             continue
         if record.verdict in (Verdict.UNAVAILABLE, Verdict.UNSUPPORTED) and not is_behavior(record):
-            subject = ": ".join(filter(None, (record.case.function, record.case.technique.strip(" ·"))))
-            grouped.setdefault((subject, record.verdict, record.detail), []).append(record)
-    return [
-        Remark(subject, f"{verdict}{_concerned(records)}: {detail or 'no reason recorded'}")
-        for (subject, verdict, detail), records in grouped.items()
-    ]
+            key = record.case.function, record.case.technique.strip(" ·"), record.verdict, record.detail
+            grouped.setdefault(key, []).append(record)
+    return grouped
+
+
+def cannot_run_text(verdict: Verdict, detail: str, records: list[Record]) -> str:
+    """Return why something could not run: `unsupported (backward): no graph at all`."""
+    return f"{verdict}{_concerned(records)}: {detail or 'no reason recorded'}"
 
 
 def unchecked(run: RunData) -> list[str]:
@@ -203,30 +197,21 @@ def _named(fault: Fault) -> str:
     return f"{fault.metric}: {fault.what}" if is_behavior(fault.record) else fault.what
 
 
-def _expected_text(run: RunData, records: list[Record]) -> str:
-    """Return what was measured, fault by fault, then the implementation's own word for it."""
-    modes = listed(list(dict.fromkeys(record.case.mode for record in records)))
-    reasons = " ".join(expected_reasons(run, records))
-    told = _told(records)
-    if not told:
-        return f"({modes}) {reasons}"
-    measured = "; ".join(map(_fault_text, told[:_MOST_EXPECTED]))
-    more = f"; and {plural(len(told) - _MOST_EXPECTED, 'more fault')}" if len(told) > _MOST_EXPECTED else ""
-    return f"({modes}) Measured: {measured}{more}. It says itself: {reasons}"
-
-
 def _machine_of(record: Record) -> Place:
     return Place.of(record).setting.whatever_clock
 
 
-def _failure_text(records: list[Record]) -> str:
+def _failure_text(run: RunData, records: list[Record]) -> str:
     faults = faults_of(records)
     more = f"; and {plural(len(faults) - _MOST_FAULTS, 'more fault')}" if len(faults) > _MOST_FAULTS else ""
-    return "; ".join(_fault_text(fault) for fault in faults[:_MOST_FAULTS]) + more
+    return "; ".join(_fault_text(run, fault) for fault in faults[:_MOST_FAULTS]) + more
 
 
-def _fault_text(fault: Fault) -> str:
+def _fault_text(run: RunData, fault: Fault) -> str:
     what = f"{fault.metric}: {fault.what}" if fault.record.detail else f"{fault.metric} {fault.record.verdict}"
+    example = shortest_of(run, fault)
+    if example:
+        what = f"{fault.metric}: at {example}" if fault.what.startswith("at ") else f"{what}, as at {example}"
     crashed = "crashed, " if fault.record.verdict is Verdict.CRASHED else ""
     count = plural(len(fault.records) - 1, "more record") if len(fault.records) > 1 else ""
     extent = fault.extent if "kind" in fault.record.labels else f"and {count}" if count else ""

@@ -163,7 +163,7 @@ def test_edges_are_tried_in_inputs_of_unlike_shapes_too() -> None:
     with pytest.raises(CheckFailed) as caught:
         check(ScaledClamp.apply, edges=[3.0, 5000.0], **options)
     assert [each.check for each in caught.value.findings.of(Verdict.FAIL)] == ["edges"]
-    assert "x = [[5000]]" in caught.value.findings["edges"].example
+    assert "x = [5000]" in caught.value.findings["edges"].example
 
 
 def test_attention_is_right_beside_its_formula() -> None:

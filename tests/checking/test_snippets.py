@@ -7,9 +7,10 @@ import torch
 from torch import Tensor
 
 from gradgauge.behavior.table import BEHAVIORS
-from gradgauge.checking.snippets import BEHAVIORS as TEMPLATES
-from gradgauge.checking.snippets import MOST_LITERALS, import_line, literal, made, shown
+from gradgauge.checking.snippets import import_line, literal, made, shown
+from gradgauge.examples import MOST_LITERALS
 from gradgauge.inputs import lay_out
+from gradgauge.snippet_templates import BEHAVIORS as TEMPLATES
 from tests.checking.functions import SiLU
 from tests.fakes import twice
 

@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 
+from gradgauge.report.document import _SCRIPTS, _file
+
 VOID = {"meta", "link", "br", "img", "input", "hr"}
 
 
@@ -46,8 +48,16 @@ def section(html: str, name: str) -> str:
     return re.sub(r"\s+", " ", read(spaced).sections[name])
 
 
+def without_scripts(html: str) -> str:
+    """Return a page without its own three scripts and its records, which it holds as base64; any other stays."""
+    for name in _SCRIPTS:
+        html = html.replace(f"<script>{_file(name)}</script>\n", "")
+    return re.sub(r'<script type="application/octet-stream" id="records-data">[A-Za-z0-9+/=]+</script>\n', "", html)
+
+
 def read(html: str) -> Page:
+    """Return a page as read, but for its own scripts."""
     page = Page()
-    page.feed(html)
+    page.feed(without_scripts(html))
     page.close()
     return page

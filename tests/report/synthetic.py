@@ -201,7 +201,7 @@ def case(function_: str, technique: str, pass_: str, shape: str, dtype: str = "f
 
 def timed(measured: Case, value_s: float, spread: float = 0.03, detail: str = "") -> Record:
     """Return a time with its interval."""
-    low, high = value_s * (1 - spread), value_s * (1 + spread)
+    low, high = sorted((value_s * (1 - spread), value_s * (1 + spread)))
     return Record("speed", measured, "time", value_s, "s", Verdict.MEASURED, detail, low, high, 40)
 
 

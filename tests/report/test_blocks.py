@@ -37,20 +37,26 @@ def test_a_link_leads_to_a_file_of_the_run_folder() -> None:
     ],
 )
 def test_a_path_that_may_lead_elsewhere_is_no_link(path: str) -> None:
+    for whole in (path, f"{path}/x.json"):
+        assert Link(whole).href == ""
+        assert Link(whole).text == whole
+
+
+@pytest.mark.parametrize("path", ["traces/page.html", "traces/a.svg", "traces/a.json.xhtml", "traces/a", "a.json/"])
+def test_what_a_browser_might_run_is_no_link(path: str) -> None:
     assert Link(path).href == ""
-    assert Link(path).text == path
 
 
 @pytest.mark.parametrize(
     ("path", "href"),
     [
         ("traces/a b?c#d.json", "traces/a%20b%3Fc%23d.json"),
-        ("traces/%2e%2e/x", "traces/%252e%252e/x"),
-        ('traces/"><script>', "traces/%22%3E%3Cscript%3E"),
+        ("traces/%2e%2e/x.json", "traces/%252e%252e/x.json"),
+        ('traces/"><script>.json', "traces/%22%3E%3Cscript%3E.json"),
         ("traces/漢.json", "traces/%E6%BC%A2.json"),
         ("traces/a\ud800.json", "traces/a%3F.json"),
         ("traces/a:b.json", "traces/a%3Ab.json"),
-        ("traces/..hidden", "traces/..hidden"),
+        ("traces/..hidden.json.gz", "traces/..hidden.json.gz"),
     ],
 )
 def test_what_means_something_in_an_address_is_encoded(path: str, href: str) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import json
 import math
 from pathlib import Path
@@ -140,3 +141,12 @@ def test_bytes_that_are_no_text_are_refused(parent: Path) -> None:
     folder.records_jsonl.write_bytes(b"\xff\xfe\n")
     with pytest.raises(UnreadableRun, match=r"records.jsonl"):
         summary_lines(folder)
+
+
+def test_the_collector_of_garbage_is_left_as_it_was(parent: Path) -> None:
+    before = gc.get_threshold()
+    write_report(write_run(parent, FEW, []))
+    broken = write_run(parent / "broken", FEW, [], complete="yes")
+    with pytest.raises(UnreadableRun):
+        write_report(broken)
+    assert gc.get_threshold() == before

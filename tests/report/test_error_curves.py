@@ -64,7 +64,7 @@ def test_each_curve_has_a_panel_of_its_error_with_the_budget_dashed(parent: Path
     assert html.count("error of f, ulp</text>") == html.count("error of f′, ulp</text>") == 2
     assert "✓ follows the reference; at most 0 ulp in f, 0.25 ulp in f′ off the oracle" in shown
     assert "the budget of an error" in shown
-    assert len(re.findall(r"stroke-dasharray: 4", html)) == 4
+    assert len(re.findall(r"stroke-dasharray:4", html)) == 4
 
 
 def test_without_a_budget_no_line_is_dashed(parent: Path) -> None:

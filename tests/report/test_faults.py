@@ -98,9 +98,9 @@ def test_places_of_an_atlas_are_one_fault_and_the_last() -> None:
 def test_both_faults_of_the_published_code_are_told_as_measured(parent: Path) -> None:
     folder = write_run(parent, made.records(), [], catalog=made.catalog())
     page = read(write_report(folder).read_text(encoding="utf-8"))
-    for section in ("summary", "gradients"):
-        assert f"gradient_max_ulp: {made.SIGN} (random, float32" in page.sections[section]
-        assert f"gradient_nonfinite: {made.LOST} (edges, float32" in page.sections[section]
+    assert f"gradient_max_ulp: {made.SIGN} (random, float32" in page.sections["gradients"]
+    assert f"gradient_nonfinite: {made.LOST} (edges, float32" in page.sections["gradients"]
+    assert f"{made.SIGN}; {made.LOST}It says itself: " in page.sections["summary"]
     assert f"ternary_activation: published ({made.SIGN}; {made.LOST})." in "\n".join(summary_lines(folder))
 
 
@@ -128,7 +128,8 @@ def test_of_older_runs_the_implementation_s_own_word_is_told(parent: Path) -> No
     ]
     folder = write_run(parent, records, [])
     shown = read(write_report(folder).read_text(encoding="utf-8")).sections["summary"]
-    assert f"(eager and compiled) {synthetic.REASON}" in shown
+    assert f"published△\u00a0known to disagree{synthetic.REASON}" in shown
+    assert "0.1 where -0.1 is right" not in shown
     assert "Disagree as they say themselves: ternary_activation: published." in "\n".join(summary_lines(folder))
 
 

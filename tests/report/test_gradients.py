@@ -18,7 +18,7 @@ from gradgauge.report.tables.slopes import slopes_table
 from gradgauge.report.tables.worst import worst_table
 from tests.report import synthetic
 from tests.report import synthetic_gradients as made
-from tests.report.page import read
+from tests.report.page import read, without_scripts
 from tests.report.synthetic import write_run
 from tests.report.synthetic_gradients import cell, cells, judged
 
@@ -281,7 +281,7 @@ def test_nothing_of_the_suite_is_left_for_the_section_of_other_metrics(parent: P
     html = write_report(folder).read_text(encoding="utf-8")
     assert 'id="other"' not in html
     assert 'id="atlas"' in html
-    assert len(html.encode()) < 150_000
+    assert len(without_scripts(html).encode()) < 150_000
 
 
 def test_the_kinds_of_input_are_explained(parent: Path) -> None:
@@ -293,4 +293,4 @@ def test_the_kinds_of_input_are_explained(parent: Path) -> None:
 def test_a_failure_of_a_budget_is_wrong(parent: Path) -> None:
     shown = sections(parent, [made.budget("relu", "value", 99.0, times=0.3)])
     assert "value_budget_ulp" in shown["failures"]
-    assert "value_budget_ulp" in shown["summary"]
+    assert "wrongvalue_budget_ulp: " in shown["summary"]

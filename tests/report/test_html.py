@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
 import subprocess
 import sys
@@ -8,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from gradgauge.records import Record, Series, Verdict
-from gradgauge.report import write_report
+from gradgauge.report import document, write_report
 from gradgauge.report.discovery import discover
 from gradgauge.runs import RunFolder
 from tests.report import synthetic
-from tests.report.page import Page, read
+from tests.report.page import Page, read, without_scripts
 from tests.report.synthetic import agreement, case, write_run
 
 
@@ -26,25 +28,33 @@ def test_the_page_is_well_formed(page: Page) -> None:
     assert page.open_tags == []
 
 
-def test_the_sections_stand_in_their_order(page: Page) -> None:
+def test_the_sections_stand_under_their_questions(page: Page) -> None:
     ids = [attributes["id"] for tag, attributes in page.elements if tag == "section"]
-    names = ["summary", "failures", "functions", "times", "memory", "gradients", "not_run", "environment"]
-    assert ids == names
-    assert [section.name for section in discover()] == [
-        *names[:2],
-        "gate",
-        *names[2:4],
-        "profile",
-        "memory",
-        "counters",
-        "gradients",
-        "atlas",
-        "behavior",
-        "machine",
-        "training",
-        "other",
-        *names[6:],
+    assert ids == [
+        *("wrong", "failures"),  # first, as something is
+        *("use", "summary"),
+        *("speed", "times"),
+        *("cost", "memory"),
+        *("gradient", "functions", "gradients"),
+        "spent",
+        *("trust", "not_run", "environment", "records"),
     ]
+    assert [section.name for section in discover()] == [
+        *("summary", "failures", "gate", "functions", "times", "profile", "memory", "counters", "gradients", "atlas"),
+        *("behavior", "machine", "training", "other", "not_run", "environment", "records"),
+    ]
+
+
+def test_a_question_without_an_answer_says_what_would_answer_it(page: Page) -> None:
+    assert "gradgauge profile traces forward and backward" in page.sections["spent"]
+
+
+def test_what_is_wrong_comes_second_where_nothing_is(parent: Path) -> None:
+    folder = write_run(parent, list(synthetic.memory_records(("256x256",))), [], left_out=[])
+    page = read(write_report(folder).read_text(encoding="utf-8"))
+    ids = [attributes["id"] for tag, attributes in page.elements if tag == "section"]
+    assert [name for name in ids if name in ("use", "wrong")] == ["use", "wrong"]
+    assert "Nothing failed in" in page.sections["wrong"]
 
 
 def test_every_drawing_has_a_text_alternative(page: Page) -> None:
@@ -61,12 +71,22 @@ def test_nothing_is_fetched(page: Page, standard_html: str) -> None:
     assert len(policy) == 1
     assert "default-src 'none'" in str(policy[0])
     for tag, attributes in page.elements:
-        assert tag not in ("script", "link", "iframe", "object", "embed", "img", "base", "form")
+        assert tag not in ("script", "link", "iframe", "object", "embed", "img", "base")
         for name, value in attributes.items():
             assert not name.startswith("on")
             if name in ("src", "href", "xlink:href", "data", "action"):
                 assert str(value).startswith("#")
-    assert re.search(r"@import|url\((?!#)|https?://", standard_html) is None
+    assert re.search(r"@import|url\((?!#)|https?://", without_scripts(standard_html)) is None
+
+
+def test_no_script_but_the_page_s_own_may_run(standard_html: str) -> None:
+    policy = re.findall(r'http-equiv="Content-Security-Policy" content="([^"]+)"', standard_html)
+    allowed = set(re.findall(r"'sha256-([^']+)'", policy[0]))
+    scripts = re.findall(r"<script>(.*?)</script>", standard_html, re.DOTALL)
+    found = {base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts}
+    assert len(scripts) == 3
+    assert allowed == found
+    assert "unsafe" not in policy[0].replace("style-src 'unsafe-inline'", "")
 
 
 def test_ids_are_unique_and_every_reference_finds_its_own(page: Page, standard_html: str) -> None:
@@ -271,3 +291,10 @@ print("built")
     root = Path(__file__).parents[2]
     done = subprocess.run([sys.executable, "-c", program], cwd=root, capture_output=True, text=True, check=False)
     assert done.stdout == "built\n", done.stderr
+
+
+def test_the_libraries_are_those_that_are_listed() -> None:
+    folder = Path(document.__file__).parent / "vendor"
+    listed = dict(re.findall(r"^\| `([^`]+)` .*`([0-9a-f]{64})` \|$", (folder / "README.md").read_text(), re.MULTILINE))
+    found = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.glob("*.js")}
+    assert found == listed

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from gradgauge.report import formatting
 from gradgauge.report.blocks import Svg
+from gradgauge.report.figures.later import later
 from gradgauge.report.figures.scales import FARTHEST
 from gradgauge.report.figures.style import INK, LABEL_LENGTH, PAPER, Look, theme
-from gradgauge.report.figures.svg import new_axes, to_svg
+from gradgauge.report.figures.svg import new_axes, say, to_svg
 
 _ROW_PX = 26
 
 
+@later
 def draw_bars(bars: list[tuple[str, str, str, float]], looks: dict[str, Look], unit: str, alt: str) -> Svg:
     """Return horizontal bars from zero, in the order given from above; compiled ones are hollow.
 
@@ -19,9 +21,9 @@ def draw_bars(bars: list[tuple[str, str, str, float]], looks: dict[str, Look], u
     with theme():
         figure, (axes,) = new_axes(410, 22 + _ROW_PX * max(2, len(bars)))
         top = max((value for *_, value in bars), default=0.0) or 1.0
-        for position, (implementation, mode, _, value) in enumerate(bars):
+        for position, (implementation, mode, technique, value) in enumerate(bars):
             look = looks[implementation]
-            axes.barh(
+            (bar,) = axes.barh(
                 position,
                 value,
                 height=0.62,
@@ -29,6 +31,7 @@ def draw_bars(bars: list[tuple[str, str, str, float]], looks: dict[str, Look], u
                 edgecolor=look.colour,
                 linewidth=1.4,
             )
+            say(bar, f"{technique}: {formatting.quantity(value, unit)}", mode)
             axes.annotate(
                 formatting.quantity(value, unit),
                 (value, position),

@@ -136,7 +136,7 @@ class _Panels:
         if curve is None:
             return None
         along = self._groups[key].get(_BUDGETS[series])
-        if along is not None:
+        if along is not None and along.x == curve.x:
             return ErrorCurve(curve, along.y)
         subject = curve.x_unit if series == "gradient" else ""
         budget = self._budgets.ulp(self._function, key.dtype, series, subject)

@@ -11,6 +11,7 @@ from gradgauge.records import Series
 from gradgauge.report.blocks import Svg
 from gradgauge.report.curves import CurveFinding, ErrorCurve
 from gradgauge.report.figures.error_plot import draw_error
+from gradgauge.report.figures.later import later
 from gradgauge.report.figures.scales import FARTHEST
 from gradgauge.report.figures.style import BAD, BEHIND, GRID, INK, PAPER, Look, theme
 from gradgauge.report.figures.svg import new_axes, to_svg
@@ -33,6 +34,7 @@ class Trace:
     error: ErrorCurve | None = None
 
 
+@later
 def draw_curves(traces: dict[str, Trace], look: Look, breakpoints: tuple[float, ...], alt: str, width_px: int) -> Svg:
     """Return the drawing; traces: what stands on the y axis → its trace, from above."""
     with theme():

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from gradgauge.report.blocks import Svg
 from gradgauge.report.control import MOST_DRIFT, Control
+from gradgauge.report.figures.later import later
 from gradgauge.report.figures.style import BAD, BEHIND, GRID, INK, MUTED, theme
-from gradgauge.report.figures.svg import new_axes, to_svg
+from gradgauge.report.figures.svg import new_axes, say, to_svg
 from gradgauge.report.formatting import percent
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ _FARTHEST = 1e6
 _BELOW = 0.35
 
 
+@later
 def draw_drift(control: Control, alt: str) -> Svg:
     """Return by how many percent the control is above its fastest median; points off the axis stand at its edge."""
     reach = min(max(_LEAST_REACH, 1.25 * control.drift), _FARTHEST)
@@ -30,7 +32,7 @@ def draw_drift(control: Control, alt: str) -> Svg:
             change = control.change(stretch.median_s)
             is_far = change > MOST_DRIFT
             # A round cap keeps a stretch of one moment visible.
-            axes.plot(
+            (line,) = axes.plot(
                 [stretch.start_s, stretch.end_s],
                 [100 * min(change, reach)] * 2,
                 color=BAD if is_far else INK,
@@ -38,6 +40,7 @@ def draw_drift(control: Control, alt: str) -> Svg:
                 solid_capstyle="round",
                 zorder=4,
             )
+            say(line, f"from {stretch.start_s:.0f} to {stretch.end_s:.0f} s: {percent(change)} above the fastest")
         if control.has_drifted:
             _name_the_slowest(axes, control, reach)
         axes.set_ylim(-100 * _BELOW * reach, 100 * reach)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from gradgauge.report.curves import ErrorCurve
+from gradgauge.report.curves import ErrorCurve, severity
 from gradgauge.report.figures.scales import FARTHEST
 from gradgauge.report.figures.style import BAD, GRID, INK, MUTED, Look
 
@@ -43,11 +43,7 @@ def _largest(error: ErrorCurve) -> list[Point]:
     """Return the curve thinned to the worst of neighbouring points; what has no error is left out."""
     points = sorted((x, min(y, FARTHEST), budget) for x, y, budget in error.points if not math.isnan(y))
     step = math.ceil(len(points) / _MOST_POINTS) or 1
-    return [max(points[index : index + step], key=_severity) for index in range(0, len(points), step)]
-
-
-def _severity(point: Point) -> tuple[float, float]:
-    return point[1] / point[2], point[1]
+    return [max(points[index : index + step], key=severity) for index in range(0, len(points), step)]
 
 
 def _scale(axes: Axes, top: float) -> None:

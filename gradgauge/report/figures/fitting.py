@@ -15,7 +15,7 @@ def fitted(name: str, width_px: float) -> str:
     >>> fitted("aten::where", 200), fitted("aten::where", 40), fitted("aten::masked_fill_", 60), fitted("add", 8)
     ('aten::where', 'where', 'masked_…', '')
     """
-    room = int((width_px - _PADDING_PX) / _CHARACTER_PX)
+    room = int(min((width_px - _PADDING_PX) / _CHARACTER_PX, len(name)))
     if len(name) <= room:
         return name
     inner = next((name.removeprefix(outer) for outer in _OUTER if name.startswith(outer)), name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gradgauge.report.blocks import Svg
 from gradgauge.report.figures.fitting import FONT_PX, fitted
+from gradgauge.report.figures.later import later
 from gradgauge.report.figures.style import BEHIND, GRID, INK, PAPER, Look, theme
 from gradgauge.report.figures.svg import new_axes, say, to_svg
 from gradgauge.report.formatting import percent, time
@@ -14,6 +15,7 @@ _LEVEL_PX = 18.0
 _LEAST_PX = 2.0
 
 
+@later
 def draw_flames(root: Frame, look: Look, alt: str) -> Svg:
     """Return the calls below `root`, each on a level of its own below who calls it; the narrowest are left out."""
     from matplotlib.patches import Rectangle

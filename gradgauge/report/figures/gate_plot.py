@@ -10,6 +10,7 @@ from gradgauge.gate.findings import Finding, Outcome, Ratio
 from gradgauge.gate.ratio_plot import span_of
 from gradgauge.gate.words import OUTCOMES, change, change_interval, limit_in_words, limit_of, told_apart
 from gradgauge.report.blocks import Figure, LegendEntry, Panel, Svg
+from gradgauge.report.figures.later import later
 from gradgauge.report.figures.style import BAD, INK, MUTED, PALETTE, PAPER, Look, theme
 from gradgauge.report.figures.svg import budget_swatch, new_axes, say, swatch, to_svg
 from gradgauge.report.formatting import plural, shortened
@@ -76,6 +77,7 @@ def _panel(timed: Sequence[Finding], span: tuple[float, float]) -> Panel:
     return Panel(_drawn(shown, span, alt), alt, title, caption)
 
 
+@later
 def _drawn(rows: Sequence[_Row], span: tuple[float, float], alt: str) -> Svg:
     low, high = span
     with theme():

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from gradgauge.report.blocks import LegendEntry, Svg
+from gradgauge.report.figures.later import later
 from gradgauge.report.figures.scales import FARTHEST
 from gradgauge.report.figures.style import BEHIND, INK, LABEL_LENGTH, MUTED, NEUTRAL, PAPER, theme
-from gradgauge.report.figures.svg import new_axes, patch_swatch, to_svg
-from gradgauge.report.formatting import shortened
+from gradgauge.report.figures.svg import new_axes, patch_swatch, say, to_svg
+from gradgauge.report.formatting import shortened, size
 
 _ROW_PX = 26
 # Role → colour and hatch: pale what costs nothing, dark what is a pure cost, hatched what is neither.
@@ -31,6 +32,7 @@ class KeptBar:
     told: str
 
 
+@later
 def draw_kept(bars: Sequence[KeptBar], alt: str) -> Svg:
     """Return horizontal bars from zero, in the order given from above, each in pieces by role."""
     with theme():
@@ -41,7 +43,7 @@ def draw_kept(bars: Sequence[KeptBar], alt: str) -> Svg:
             for role, value in bar.by_role.items():
                 colour, hatch = _LOOKS.get(role, _UNKNOWN)
                 # The edge is the paper's where the piece is filled: neighbours of one role would run together.
-                axes.barh(
+                (piece,) = axes.barh(
                     position,
                     value,
                     left=reached,
@@ -51,6 +53,7 @@ def draw_kept(bars: Sequence[KeptBar], alt: str) -> Svg:
                     hatch=hatch * 3,
                     linewidth=1.2,
                 )
+                say(piece, f"{bar.technique}, {role}: {size(value)}", bar.technique.rpartition(" · ")[2])
                 reached += value
             axes.annotate(
                 bar.told,

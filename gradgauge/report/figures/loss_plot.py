@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from gradgauge.cases import REFERENCE
 from gradgauge.report.blocks import Svg
+from gradgauge.report.figures.later import later
 from gradgauge.report.figures.style import BEHIND, Look, theme
-from gradgauge.report.figures.svg import new_axes, to_svg
+from gradgauge.report.figures.svg import new_axes, say, to_svg
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 _MARKS = 5
 
 
+@later
 def draw_losses(frame: DataFrame, looks: dict[str, Look], alt: str) -> Svg:
     """Return loss over step on a logarithmic axis, one line a technique over the reference's broad pale one.
 
@@ -59,7 +61,10 @@ def _mark(axes: Axes, own: DataFrame, look: Look, position: int, techniques: int
     stride = max(1, len(means) // _MARKS)
     start = stride * position // techniques
     at = means.iloc[start::stride]
-    axes.plot(at.index, at.to_numpy(), look.marker, color=look.colour, markersize=6, markeredgewidth=0, zorder=5)
+    (marks,) = axes.plot(
+        at.index, at.to_numpy(), look.marker, color=look.colour, markersize=6, markeredgewidth=0, zorder=5
+    )
+    say(marks, f"{own['implementation'].iloc[0]}: {means.iloc[0]:.3g} at first, {means.iloc[-1]:.3g} at last")
 
 
 def _plain_ticks(axes: Axes) -> None:

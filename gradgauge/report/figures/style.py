@@ -15,6 +15,7 @@ from typing import Any
 
 from gradgauge.cases import REFERENCE
 from gradgauge.report.data import RunData
+from gradgauge.report.once import once_a_run
 
 INK, MUTED, GRID, BEHIND, PAPER, BAD = "#1b1d21", "#5d6470", "#dfe2e7", "#c6ccd6", "#fffffe", "#c0272d"
 NEUTRAL = ("#4c5461", "#b6bdc9")
@@ -29,6 +30,16 @@ PALETTE = (
     ("#5b46b5", "#a99bf2"),
     ("#1f8599", "#6fd0e0"),
     ("#8b4a2b", "#d6a07f"),
+)
+# From orange, slower, over grey to blue, faster: ink stays readable on each.
+HEAT = (
+    ("#e9954f", "#9c5118"),
+    ("#f3bd8c", "#6f4220"),
+    ("#f9e0c8", "#453122"),
+    ("#eceef1", "#2b2f37"),
+    ("#d2e3f4", "#213a54"),
+    ("#a3c9eb", "#255280"),
+    ("#6fadde", "#2a68a8"),
 )
 MARKERS = ("s", "^", "D", "v", "P", "X", "p", "h")
 _MARKER_PATHS = {
@@ -58,6 +69,7 @@ class Look:
         return _MARKER_PATHS[self.marker]
 
 
+@once_a_run
 def looks(run: RunData) -> dict[str, Look]:
     """Return one look a name of an implementation, the same in every figure; the reference is always neutral grey.
 
@@ -80,7 +92,8 @@ def looks(run: RunData) -> dict[str, Look]:
 def css_variables() -> dict[str, tuple[str, str]]:
     """Return the colours that drawings use, by CSS variable, for light and for dark."""
     hues = {f"--hue-{index}": pair for index, pair in enumerate(PALETTE)}
-    return {**hues, "--neutral": NEUTRAL}
+    heat = {f"--heat-{index}": pair for index, pair in enumerate(HEAT)}
+    return {**hues, **heat, "--neutral": NEUTRAL}
 
 
 def replacements() -> dict[str, str]:
@@ -110,6 +123,8 @@ def theme() -> Iterator[None]:
         "grid.color": GRID,
         "grid.linewidth": 0.8,
         "hatch.linewidth": 0.6,
+        # Of a curve's points those are left out that move it by less than half of a pixel.
+        "path.simplify_threshold": 0.4,
         "svg.fonttype": "none",
         "svg.hashsalt": "gradgauge",
         "text.color": INK,

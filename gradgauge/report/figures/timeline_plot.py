@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from gradgauge.report.blocks import Svg
 from gradgauge.report.figures.fitting import FONT_PX, fitted
+from gradgauge.report.figures.later import later
 from gradgauge.report.figures.scales import linear_time_axis
 from gradgauge.report.figures.style import BEHIND, GRID, INK, MUTED, PAPER, Look, theme
 from gradgauge.report.figures.svg import new_axes, say, to_svg
@@ -23,6 +24,7 @@ _BETWEEN = 0.45
 """Of a lane: between the host's lanes and the device's."""
 
 
+@later
 def draw_timeline(timeline: Timeline, look: Look, span_s: float, alt: str, *, with_axis: bool) -> Svg:
     """Return one step from 0 to `span_s`; drawings of one span have one axis. with_axis: with its figures."""
     host, device = timeline.host_lanes, timeline.device_lanes

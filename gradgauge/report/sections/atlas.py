@@ -7,10 +7,12 @@ from gradgauge.report.atlas import SLOPE, VALUE, atlases
 from gradgauge.report.blocks import Block, Bullets, Heading, Paragraph
 from gradgauge.report.conventions import kink_sentences, leaves_sign_open, zero_sign_sentences
 from gradgauge.report.data import RunData
+from gradgauge.report.questions import Question
 from gradgauge.report.tables.atlas import atlas_blocks
 from gradgauge.report.verdicts import WRONG
 
 TITLE = "Kinks and edges"
+QUESTION = Question.GRADIENT
 ORDER = 62
 SHOWS = frozenset(("gradients", metric) for metric in (VALUE, SLOPE))
 _READING = (
@@ -40,8 +42,8 @@ def render(run: RunData) -> list[Block] | None:
 def _zero_signs(run: RunData, function: str) -> dict[str, Verdict]:
     """Return, of each technique whose zeros differ in sign from the oracle's, what was said of it."""
     found: dict[str, Verdict] = {}
-    for record in run.records:
-        if record.metric == "value_zero_sign" and record.case.function == function:
+    for record in run.records_of(function):
+        if record.metric == "value_zero_sign":
             if record.verdict in WRONG:
                 found[record.case.technique] = record.verdict
             elif leaves_sign_open(record):

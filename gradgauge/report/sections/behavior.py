@@ -7,9 +7,11 @@ from gradgauge.report.blocks import Block, Code, Definitions, Fold, Heading, Par
 from gradgauge.report.data import RunData
 from gradgauge.report.discovery import EVERY
 from gradgauge.report.formatting import listed
+from gradgauge.report.questions import Question
 from gradgauge.report.tables.behavior import matrix_table, reasons_table, remarks
 
 TITLE = "Where each can be used"
+QUESTION = Question.GRADIENT
 ORDER = 64
 SHOWS = frozenset({(SUITE, EVERY)})
 _READING = (

@@ -21,10 +21,12 @@ from gradgauge.report.counted import (
 )
 from gradgauge.report.data import RunData
 from gradgauge.report.places import Place
+from gradgauge.report.questions import Question
 from gradgauge.report.tables.compiling import compiled_table, payback_table
 from gradgauge.report.tables.counters import instructions_table, operators_table
 
 TITLE = "What it makes PyTorch do"
+QUESTION = Question.TIME
 ORDER = 55
 SHOWS = frozenset((suite, metric) for suite, metrics in METRICS.items() for metric in metrics)
 

@@ -9,9 +9,11 @@ from gradgauge.report import formatting
 from gradgauge.report.blocks import Block, Cell, Code, Column, Definitions, Fold, Heading, Paragraph, Table, Text
 from gradgauge.report.data import RunData
 from gradgauge.report.description import Description, Timing
+from gradgauge.report.questions import Question
 from gradgauge.report.tables.spending import spending_table
 
 TITLE = "Environment and reading"
+QUESTION = Question.TRUST
 ORDER = 90
 SHOWS: frozenset[tuple[str, str]] = frozenset()
 

@@ -8,8 +8,10 @@ from gradgauge.report.data import RunData
 from gradgauge.report.description import FunctionEntry, ImplementationEntry, KinkEntry
 from gradgauge.report.figures.curve_panels import curve_figure
 from gradgauge.report.formatting import number
+from gradgauge.report.questions import Question
 
 TITLE = "The functions"
+QUESTION = Question.GRADIENT
 ORDER = 30
 SHOWS: frozenset[tuple[str, str]] = frozenset()
 

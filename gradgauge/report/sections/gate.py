@@ -8,9 +8,11 @@ from gradgauge.report.blocks import Block, Bullets, Callout, Fold, Heading, Para
 from gradgauge.report.data import RunData
 from gradgauge.report.figures.gate_plot import gate_figure
 from gradgauge.report.formatting import plural
+from gradgauge.report.questions import Question
 from gradgauge.report.tables.gate import findings_table, times_table
 
 TITLE = "Against the baseline"
+QUESTION = Question.WRONG
 ORDER = 25
 SHOWS: frozenset[tuple[str, str]] = frozenset()
 _OPEN_ROWS = 12

@@ -9,6 +9,7 @@ from gradgauge.report.data import RunData
 from gradgauge.report.faults import ATLAS, faults_of
 from gradgauge.report.formatting import plural
 from gradgauge.report.kinds import kinds_of, meanings_of, names_kinds
+from gradgauge.report.questions import Question
 from gradgauge.report.tables.accuracy import FIGURES, accuracy_tables
 from gradgauge.report.tables.matrix import matrix_tables
 from gradgauge.report.tables.proofs import EXACTNESS, budgets_table, exactness_table
@@ -17,6 +18,7 @@ from gradgauge.report.tables.worst import ERRORS, worst_table
 from gradgauge.report.verdicts import WRONG
 
 TITLE = "Agreement of values and gradients"
+QUESTION = Question.GRADIENT
 ORDER = 60
 _JUDGED = (
     *ERRORS.values(),
@@ -45,7 +47,7 @@ def render(run: RunData) -> list[Block] | None:
     budgets = ErrorBudgets.of(run)
     blocks: list[Block] = [Paragraph((_READING,)), *_kinds(records)]
     for function in run.function_names():
-        here = [record for record in records if record.case.function == function]
+        here = [record for record in run.records_of(function) if (record.suite, record.metric) in SHOWS]
         if here:
             blocks += [Heading(function), *_function(run, function, here, budgets)]
     return blocks
@@ -76,7 +78,7 @@ def _function(run: RunData, function: str, here: list[Record], budgets: ErrorBud
 
 
 def _has_atlas(run: RunData, function: str) -> bool:
-    return any(record.metric in ATLAS and record.case.function == function for record in run.records)
+    return any(record.metric in ATLAS for record in run.records_of(function))
 
 
 def _faults(here: list[Record]) -> list[Block]:

@@ -7,9 +7,11 @@ from gradgauge.report.control import MOST_DRIFT, Control, controls
 from gradgauge.report.data import RunData
 from gradgauge.report.figures.drift_plot import draw_drift
 from gradgauge.report.formatting import duration, percent, plural
+from gradgauge.report.questions import Question
 from gradgauge.report.tables.peaks import OVERHEADS, PEAKS, overhead_tables, peak_tables
 
 TITLE = "Machine: what it can do, and did it hold still?"
+QUESTION = Question.TRUST
 ORDER = 65
 SHOWS = frozenset(("machine", metric) for metric in (*PEAKS, *OVERHEADS))
 

@@ -12,10 +12,12 @@ from gradgauge.report.figures.style import Look, looks
 from gradgauge.report.kept import EXTRA, KEPT, ROLES, SAVED, Kept, kept_at_largest, who_keeps_least
 from gradgauge.report.kept import METRICS as LEDGER
 from gradgauge.report.places import Place, places
+from gradgauge.report.questions import Question
 from gradgauge.report.tables.kept import kept_table
 from gradgauge.report.tables.memory import METRICS, memory_table, quantities, quantity_title
 
 TITLE = "Memory"
+QUESTION = Question.COST
 ORDER = 50
 _READING = (
     "What the backward needs is kept from the forward on. An input is alive anyway, an output while the next layer "

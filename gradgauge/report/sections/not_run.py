@@ -7,9 +7,11 @@ from gradgauge.report.behavior import is_behavior
 from gradgauge.report.blocks import Block, Bullets, Cell, Code, Column, Fold, Heading, Table, mark
 from gradgauge.report.data import RunData, label_text
 from gradgauge.report.formatting import plural
+from gradgauge.report.questions import Question
 from gradgauge.report.summary import unmeasured
 
 TITLE = "What did not run"
+QUESTION = Question.TRUST
 ORDER = 80
 SHOWS: frozenset[tuple[str, str]] = frozenset()
 _WITHOUT_VALUE = (Verdict.UNAVAILABLE, Verdict.UNSUPPORTED, Verdict.NOT_APPLICABLE)

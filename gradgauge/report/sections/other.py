@@ -7,9 +7,11 @@ from gradgauge.report import formatting
 from gradgauge.report.blocks import Block, Cell, Column, Fold, Heading, Paragraph, Table, mark, tone_of
 from gradgauge.report.data import RunData, label_text
 from gradgauge.report.discovery import EVERY, shown_metrics
+from gradgauge.report.questions import Question
 from gradgauge.report.summary import describe_case
 
 TITLE = "Other measurements"
+QUESTION = Question.TRUST
 ORDER = 70
 SHOWS: frozenset[tuple[str, str]] = frozenset()
 _OPEN_ROWS = 30

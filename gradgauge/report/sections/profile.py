@@ -22,6 +22,7 @@ from gradgauge.report.figures.timeline_plot import PLOT_PX, draw_timeline
 from gradgauge.report.formatting import percent, time
 from gradgauge.report.frames import frames_of, top_stacks
 from gradgauge.report.profiled import METRICS, SUITE, Profiled, Scene, scenes_of
+from gradgauge.report.questions import Question
 from gradgauge.report.tables.profiled import operator_tables, overview_table
 from gradgauge.report.techniques import coded
 from gradgauge.report.timeline import Block as Drawn
@@ -29,6 +30,7 @@ from gradgauge.report.timeline import timeline_of
 from gradgauge.traces import DEVICE, HOST
 
 TITLE = "Where the time goes"
+QUESTION = Question.TIME
 ORDER = 45
 SHOWS = frozenset((SUITE, metric) for metric in METRICS)
 _READING = (

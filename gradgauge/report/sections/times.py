@@ -19,11 +19,13 @@ from gradgauge.report.blocks import (
     Table,
 )
 from gradgauge.report.data import RunData, label_text
+from gradgauge.report.figures.speed_panels import speed_maps, speedup_figure
 from gradgauge.report.figures.style import Look, looks
 from gradgauge.report.figures.svg import swatch
 from gradgauge.report.figures.time_plot import draw_points, draw_times
 from gradgauge.report.labels import words
 from gradgauge.report.places import Place, places
+from gradgauge.report.questions import Question
 from gradgauge.report.ranking import rankings
 from gradgauge.report.tables.bandwidth import METRICS, bandwidth_fold
 from gradgauge.report.tables.cells import ordered_passes, pass_title
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 TITLE = "Time"
+QUESTION = Question.SPEED
 ORDER = 40
 _TIMED = ("time", "speedup")
 SHOWS = frozenset(("speed", metric) for metric in (*_TIMED, *METRICS))
@@ -57,6 +60,8 @@ def render(run: RunData) -> list[Block] | None:
     found = places(timed, run.function_names())
     for function in dict.fromkeys(place.function for place in found):
         blocks.append(Heading(function))
+        drawn = {place: by_place[place] for place, is_drawn in found.items() if is_drawn and place.function == function}
+        blocks += speed_maps(run, drawn)
         others: list[Block] = []
         for place, is_drawn in ((place, drawn) for place, drawn in found.items() if place.function == function):
             here = by_place[place]
@@ -65,7 +70,7 @@ def render(run: RunData) -> list[Block] | None:
             further = [*bandwidth_fold(run, here, moved), *_remarks(here)]
             heading = place.heading or "no device recorded"
             if is_drawn or place.is_usual:
-                figure = _figure(run, place, looks(run)) if is_drawn else []
+                figure = [*speedup_figure(run, place, here), *_figure(run, place, looks(run))] if is_drawn else []
                 blocks += [Heading(heading, level=4), *figure, *_folded_where_long(tables), *further]
             else:
                 others.append(Fold(heading, (*tables, *further)))
@@ -110,12 +115,11 @@ def _by_clock(times: list[Record]) -> str:
 
 
 def _figure(run: RunData, place: Place, look: dict[str, Look]) -> list[Block]:
-    frame = run.frame
+    frame = run.frame_of(place.function)
     here = frame[
         (frame["suite"] == "speed")
         & (frame["metric"] == "time")
         & (frame["value"] > 0)
-        & (frame["function"] == place.function)
         & (frame["device"] == place.device)
         & (frame["dtype"] == place.dtype)
         & (frame["layout"] == place.layout)
@@ -123,6 +127,7 @@ def _figure(run: RunData, place: Place, look: dict[str, Look]) -> list[Block]:
     ]
     if here.empty:
         return []
+    here = here.assign(speedup=_speedups(frame, here))
     low_s, high_s = float(here["value"].min()), float(here["value"].max())
     # An interval that reaches far beyond every median is cut off rather than allowed to press the picture flat.
     limits_s = (max(float(here["low"].fillna(low_s).min()), low_s / 10), float(here["high"].fillna(high_s).max()))
@@ -142,6 +147,15 @@ def _figure(run: RunData, place: Place, look: dict[str, Look]) -> list[Block]:
     if has_lines:
         caption += " Techniques stand a little apart sideways, so that equal times do not hide each other."
     return [Figure(tuple(panels), caption, legend if has_lines else ())]
+
+
+def _speedups(frame: DataFrame, here: DataFrame) -> list[str]:
+    """Return the speedup that belongs to each time, `2.57×`; nothing where there is none."""
+    keys = ["technique", "pass", "device", "dtype", "shape", "layout", "label_text"]
+    every = frame[(frame["suite"] == "speed") & (frame["metric"] == "speedup") & frame["value"].notna()]
+    known = dict(zip(every[keys].itertuples(index=False, name=None), every["value"], strict=True))
+    found = [known.get(key) for key in here[keys].itertuples(index=False, name=None)]
+    return ["" if value is None else formatting.ratio(value) for value in found]
 
 
 def _panel(here: DataFrame, pass_: str, place: Place, look: dict[str, Look], limits_s: tuple[float, float]) -> Panel:

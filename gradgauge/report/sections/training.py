@@ -22,6 +22,7 @@ from gradgauge.report.figures.loss_plot import draw_losses
 from gradgauge.report.figures.style import looks
 from gradgauge.report.figures.svg import swatch
 from gradgauge.report.formatting import percent, plural
+from gradgauge.report.questions import Question
 from gradgauge.report.tables.training import (
     ACCURACY,
     LARGEST,
@@ -41,6 +42,7 @@ from gradgauge.report.tables.training import (
 from gradgauge.report.techniques import coded
 
 TITLE = "Training"
+QUESTION = Question.GRADIENT
 ORDER = 68
 SHOWS = frozenset(("training", metric) for metric in METRICS)
 SERIES = "training_loss"
