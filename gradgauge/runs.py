@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -144,15 +145,15 @@ class RunFolder:
 
     def read_records(self) -> list[dict[str, Any]]:
         """Return the lines of records.jsonl; a line that a kill cut short at the end is left out."""
-        return list(read_lines(self.records_jsonl))
+        return [line for _, line in read_lines(self.records_jsonl)]
 
     def read_series(self) -> list[dict[str, Any]]:
         """Return the lines of series.jsonl; a line that a kill cut short at the end is left out."""
-        return list(read_lines(self.series_jsonl))
+        return [line for _, line in read_lines(self.series_jsonl)]
 
     def read_profiles(self) -> list[dict[str, Any]]:
         """Return the lines of profiles.jsonl; a line that a kill cut short at the end is left out."""
-        return list(read_lines(self.profiles_jsonl))
+        return [line for _, line in read_lines(self.profiles_jsonl)]
 
     def link_as_latest(self) -> None:
         """Point `runs/latest` at this run with a relative link; where links are not to be had, do nothing."""
@@ -206,25 +207,25 @@ def read_versioned(path: Path, version: int) -> dict[str, Any]:
     return dict(value)
 
 
-def read_lines(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the objects of a file of strict JSON lines, nothing where there is no file.
+def read_lines(path: Path, may_be: Callable[[bytes], bool] | None = None) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield the objects of a file of strict JSON lines with their line numbers, from 1; nothing where there is no file.
 
-    A last line without its newline is what a kill leaves and is passed over; any other line that
-    is no JSON object raises UnreadableRun with file and line.
+    may_be: lines that it says no to are passed over unread. A last line without its newline is what a kill leaves and
+    is passed over, too; any other line that is no JSON object raises UnreadableRun with file and line.
+    The file is read whole first: whoever stops half-way, at a line that is refused, leaves nothing open.
     """
     if not is_file(path):
         return
-    with path.open("rb") as lines:
-        for number, line in enumerate(lines, 1):
-            if not line.endswith(b"\n"):
-                return
-            try:
-                value = parse(line)
-            except NotStrict as error:
-                raise UnreadableRun(f"{path}:{number}: {error}") from error
-            if not isinstance(value, dict):
-                raise UnreadableRun(f"{path}:{number}: not an object")
-            yield value
+    for number, line in enumerate(BytesIO(path.read_bytes()), 1):
+        if not line.endswith(b"\n") or (may_be and not may_be(line)):
+            continue
+        try:
+            value = parse(line)
+        except NotStrict as error:
+            raise UnreadableRun(f"{path}:{number}: {error}") from error
+        if not isinstance(value, dict):
+            raise UnreadableRun(f"{path}:{number}: not an object")
+        yield number, value
 
 
 def is_cut_short(path: Path) -> bool:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import IO, Any
 
 import pytest
 
@@ -128,3 +129,19 @@ def test_every_file_of_a_run_lies_in_its_folder(folder: RunFolder) -> None:
     paths = [getattr(folder, name) for name in (*names, *more)]
     assert all(path.parent == folder.path for path in paths)
     assert len(set(paths)) == len(paths)
+
+
+def test_a_reader_who_stops_half_way_leaves_nothing_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "records.jsonl"
+    file.write_bytes(b"{}\n{}\n")
+    opened = list[IO[Any]]()
+    path_open = Path.open
+
+    def watched(path: Path, *args: Any, **kwargs: Any) -> IO[Any]:
+        opened.append(path_open(path, *args, **kwargs))
+        return opened[-1]
+
+    monkeypatch.setattr(Path, "open", watched)
+    assert next(read_lines(file)) == (1, {})
+    assert opened
+    assert all(handle.closed for handle in opened)

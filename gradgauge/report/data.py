@@ -50,8 +50,7 @@ class RunData:
         suite: only what it recorded and what could not run at all, no curves, profiles and gate; ten times as quick.
         """
         run = Node(str(folder.run_json), folder.read_description())
-        lines = enumerate(read_lines(folder.records_jsonl), 1)
-        wanted = (line for line in lines if not suite or _belongs(line[1], suite))
+        wanted = (line for line in read_lines(folder.records_jsonl) if not suite or _belongs(line[1], suite))
         return cls(
             description=read_description(run, folder.run_id),
             records=read_records(folder.records_jsonl, wanted),
@@ -175,7 +174,7 @@ def label_text(record: Record) -> str:
 
 
 def _nodes(path: Path) -> Iterator[Node]:
-    return (Node(f"{path}:{number}", line) for number, line in enumerate(read_lines(path), 1))
+    return (Node(f"{path}:{number}", line) for number, line in read_lines(path))
 
 
 def _belongs(line: Mapping[str, Any], suite: str) -> bool:

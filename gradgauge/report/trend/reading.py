@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from gradgauge.gate.figures import COUNTING
 from gradgauge.records import Record, Series
@@ -16,8 +15,7 @@ from gradgauge.report.data import RunData
 from gradgauge.report.description import Description, read_case, read_description
 from gradgauge.report.reading import Node
 from gradgauge.report.record_lines import read_records
-from gradgauge.runs import RunFolder, UnreadableRun, is_file
-from gradgauge.strict_json import NotStrict, parse
+from gradgauge.runs import RunFolder, UnreadableRun, read_lines
 
 _COUNTING_SUITES = ("memory", "counters")
 # Between unescaped quotes nothing but the key itself can stand, so a line of another suite need not be parsed.
@@ -77,9 +75,9 @@ def run_folders(results: Path) -> Iterator[Path]:
 def read_run(folder: RunFolder) -> RunData:
     """Return the part of a run that the trend is made of. Raises UnreadableRun as RunData.load does."""
     described = read_description(Node(str(folder.run_json), folder.read_description()), folder.run_id)
-    records = read_records(folder.records_jsonl, _lines(folder.records_jsonl, _may_be_wanted))
+    records = read_records(folder.records_jsonl, read_lines(folder.records_jsonl, _may_be_wanted))
     kept = tuple(record for record in records if _is_time(record) or is_counted(record, described))
-    control = _lines(folder.series_jsonl, _may_be_control)
+    control = read_lines(folder.series_jsonl, _may_be_control)
     nodes = (Node(f"{folder.series_jsonl}:{number}", line) for number, line in control)
     return RunData(described, kept, tuple(_control(node) for node in nodes if node["series"].value == SERIES))
 
@@ -121,23 +119,3 @@ def _may_be_wanted(line: bytes) -> bool:
 def _may_be_control(line: bytes) -> bool:
     series = _SERIES.search(line)
     return not series or series[1] == SERIES.encode()
-
-
-def _lines(path: Path, may_be: Callable[[bytes], bool]) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield the lines with their numbers, but for those that say in plain letters that they are about something else.
-
-    A last line without its newline is what a kill leaves and is passed over.
-    """
-    if not is_file(path):
-        return
-    with path.open("rb") as lines:
-        for number, line in enumerate(lines, 1):
-            if not line.endswith(b"\n") or not may_be(line):
-                continue
-            try:
-                value = parse(line)
-            except NotStrict as error:
-                raise UnreadableRun(f"{path}:{number}: {error}") from error
-            if not isinstance(value, dict):
-                raise UnreadableRun(f"{path}:{number}: not an object")
-            yield number, value
